@@ -1,0 +1,147 @@
+package core
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// The kinds of external systems that the product knows.
+const (
+	KindMQTT  = "mqtt"
+	KindHTTPS = "https"
+	KindWASM  = "wasm"
+	KindAMQP  = "amqp"
+)
+
+// DefaultPriority is neutral: between 100, which is asked first, and 0.
+const DefaultPriority = 50
+
+// Meta is what every registered entity carries beside its own fields.
+type Meta struct {
+	Revision   uint64 // of the store; 0 before it is stored
+	Created    time.Time
+	CreatedBy  string // a user's URN, or "" for the gateway itself
+	Modified   time.Time
+	ModifiedBy string
+}
+
+// System is the registration of an external system: a service reached over
+// MQTT or AMQP, a WASM module, or an HTTPS endpoint. Settings is the JSON of
+// one of the four *Settings types, according to Kind.
+type System struct {
+	Meta
+	ID, Kind, Vendor, Name, Version, Namespace, Description string
+
+	Enabled, AuthorizationEnabled bool
+	Priority                      int // 100 first, 0 last
+	Settings                      json.RawMessage
+}
+
+// MQTTSettings has nothing to set: the topics follow from the triplet.
+type MQTTSettings struct{}
+
+// HTTPSSettings are those of an external endpoint.
+type HTTPSSettings struct {
+	RootURL string // https only; what a filter's .* matched is appended to it
+}
+
+// AMQPSettings are those of a service of the older flavour.
+type AMQPSettings struct {
+	Exchange, RoutingKey string
+}
+
+// WASMSettings are those of a module. A zero limit means the default.
+type WASMSettings struct {
+	Module      string          // "sha256:<hex>" of an uploaded module
+	Config      json.RawMessage // handed to the guest as it is; any JSON, or nothing
+	MemoryBytes int64           // linear memory; default 128 MiB
+	DeadlineMS  int64           // guest time of one call; default 100 ms
+	Concurrency int             // guests at once; default 4 times the processors
+}
+
+// EncodeSettings gives the bytes for System.Settings.
+func EncodeSettings(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("core: settings that cannot be encoded: " + err.Error())
+	}
+	return b
+}
+
+// DecodeSettings reads sys.Settings strictly as a T.
+func DecodeSettings[T any](sys System) (T, error) {
+	var v T
+	if len(sys.Settings) == 0 {
+		return v, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(sys.Settings))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return v, WrapError(Invalid, err, "the settings of %s do not fit its kind %q", sys.Triplet(), sys.Kind)
+	}
+	return v, nil
+}
+
+// Triplet is "vendor/name/version": the user name of a service on MQTT, and
+// unique among the systems of its family.
+func (s System) Triplet() string { return s.Vendor + "/" + s.Name + "/" + s.Version }
+
+// IsEndpoint reports whether the system is an external endpoint; all other
+// kinds are external services.
+func (s System) IsEndpoint() bool { return s.Kind == KindHTTPS }
+
+// The URN prefixes of the two families of systems.
+const (
+	ServicePrefix  = "urn:vcloud:extension-api:"
+	EndpointPrefix = "urn:vcloud:extensionEndpoint:"
+)
+
+// SystemID is the id of the system of that kind and triplet.
+func SystemID(kind, vendor, name, version string) string {
+	prefix := ServicePrefix
+	if kind == KindHTTPS {
+		prefix = EndpointPrefix
+	}
+	return prefix + vendor + ":" + name + ":" + version
+}
+
+// UUID is the bare uuid under which the XML API knows the system. It is
+// derived from the id, so it survives deletion and registration anew.
+func (s System) UUID() string {
+	h := sha256.Sum256([]byte("annex system " + s.ID))
+	h[6] = h[6]&0x0f | 0x80 // version 8: made by the application's own rule
+	h[8] = h[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
+}
+
+var (
+	wordRE    = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\z`)
+	versionRE = regexp.MustCompile(`\A(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\z`)
+)
+
+// Validate checks what a registration can be judged by alone; what its kind
+// demands is checked by [Kind.Check].
+func (s System) Validate() error {
+	switch {
+	case !wordRE.MatchString(s.Vendor):
+		return Errorf(Invalid, "vendor %q: 1 to 128 letters, digits, '_', '-' and '.' are needed, starting with a letter, digit or '_'", s.Vendor)
+	case !wordRE.MatchString(s.Name):
+		return Errorf(Invalid, "name %q: 1 to 128 letters, digits, '_', '-' and '.' are needed, starting with a letter, digit or '_'", s.Name)
+	case !versionRE.MatchString(s.Version):
+		return Errorf(Invalid, "version %q: a semantic version without pre-release part is needed, such as 1.0.0", s.Version)
+	case s.Priority < 0 || s.Priority > 100:
+		return Errorf(Invalid, "priority %d: 0 (last) to 100 (first) is needed", s.Priority)
+	case len(s.Description) > 4096:
+		return Errorf(Invalid, "description: at most 4096 bytes are kept, this one has %d", len(s.Description))
+	case s.ID != SystemID(s.Kind, s.Vendor, s.Name, s.Version):
+		return Errorf(Invalid, "id %q does not belong to %s %s", s.ID, s.Kind, s.Triplet())
+	case strings.TrimSpace(s.Kind) == "":
+		return Errorf(Invalid, "kind: the kind of the system is missing")
+	}
+	return nil
+}
