@@ -105,3 +105,16 @@ type ModuleSource interface {
 	// OpenModule gives the bytes of the module with that digest, or NotFound.
 	OpenModule(ctx context.Context, digest string) (io.ReadCloser, error)
 }
+
+// IdentitySigner is offered by a Host that vouches for callers: it signs who
+// calls, for one audience, for a minute.
+type IdentitySigner interface {
+	SignIdentity(ctx context.Context, c Caller, audience, tenant string) (string, error)
+}
+
+// Streamer is offered by a Conn that bounds its own waits: a request body may
+// flow through it for as long as it flows, so the road sets no limit on Do.
+type Streamer interface {
+	// Streams reports that this is so.
+	Streams() bool
+}

@@ -58,6 +58,9 @@ func (h Header) All() iter.Seq2[string, string] {
 // Names returns the names, sorted.
 func (h Header) Names() []string { return slices.Sorted(maps.Keys(h.fields)) }
 
+// Equal reports whether both have the same names with the same values.
+func (h Header) Equal(o Header) bool { return maps.EqualFunc(h.fields, o.fields, slices.Equal) }
+
 // Clone returns the fields as a map of the caller's own, never nil.
 func (h Header) Clone() http.Header {
 	if h.fields == nil {

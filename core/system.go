@@ -62,6 +62,7 @@ type WASMSettings struct {
 	MemoryBytes int64           // linear memory; default 128 MiB
 	DeadlineMS  int64           // guest time of one call; default 100 ms
 	Concurrency int             // guests at once; default 4 times the processors
+	Rewrite     bool            // may change the method and the path of a request
 }
 
 // EncodeSettings gives the bytes for System.Settings.
@@ -144,4 +145,11 @@ func (s System) Validate() error {
 		return Errorf(Invalid, "kind: the kind of the system is missing")
 	}
 	return nil
+}
+
+// Module is an uploaded WASM module, named by its content.
+type Module struct {
+	Meta
+	Digest string // "sha256:<hex>"
+	Size   int64  // bytes
 }

@@ -1,0 +1,105 @@
+package live
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// Entry is a system of a View, with its connection when it is enabled.
+type Entry struct {
+	System core.System
+	conn   *lease // shared by the entries of one opened connection; nil while disabled
+}
+
+// lease is one opened connection and how many calls use it.
+type lease struct {
+	ready chan struct{} // closed when conn and err are set
+	conn  core.Conn
+	err   error
+
+	// use counts the calls inside; closing is added once it shall end.
+	use   atomic.Int64
+	ended chan struct{} // closed when closing and unused
+	once  sync.Once
+}
+
+// closing is added to lease.use: far above any number of calls.
+const closing = int64(1) << 40
+
+func newLease() *lease { return &lease{ready: make(chan struct{}), ended: make(chan struct{})} }
+
+// Acquire gives the system's connection, open and kept open until release is
+// called. It waits for a connection that is being opened. It fails with
+// Unavailable when the system is disabled, failed to open, or was replaced.
+func (e *Entry) Acquire(ctx context.Context) (conn core.Conn, release func(), err error) {
+	l := e.conn
+	if l == nil {
+		return nil, nil, e.gone()
+	}
+	if l.use.Add(1) >= closing {
+		l.release()
+		return nil, nil, e.gone()
+	}
+	select {
+	case <-l.ready:
+	default:
+		select {
+		case <-l.ready:
+		case <-ctx.Done():
+			l.release()
+			return nil, nil, core.WrapError(core.Unavailable, ctx.Err(), "%s is still starting", e.System.Triplet())
+		}
+	}
+	if l.err != nil {
+		l.release()
+		return nil, nil, core.WrapError(core.Unavailable, l.err, "%s could not be started; the gateway's log says why", e.System.Triplet())
+	}
+	return l.conn, l.release, nil
+}
+
+func (e *Entry) gone() error {
+	return core.Errorf(core.Unavailable, "%s was just disabled or replaced; repeat the call", e.System.Triplet())
+}
+
+// Err tells why the system does not work: nil when it is disabled, opening or
+// in order.
+func (e *Entry) Err() error {
+	if e.conn == nil {
+		return nil
+	}
+	select {
+	case <-e.conn.ready:
+	default:
+		return nil
+	}
+	if e.conn.err != nil {
+		return e.conn.err
+	}
+	if p, ok := e.conn.conn.(core.Prober); ok {
+		return p.Ready()
+	}
+	return nil
+}
+
+func (l *lease) release() {
+	if l.use.Add(-1) == closing {
+		l.once.Do(func() { close(l.ended) })
+	}
+}
+
+// retire lets no further call in, waits for those inside and closes the
+// connection.
+func (l *lease) retire() error {
+	if l.use.Add(closing) == closing {
+		l.once.Do(func() { close(l.ended) })
+	}
+	<-l.ended
+	<-l.ready
+	if l.conn == nil {
+		return nil
+	}
+	return l.conn.Close()
+}

@@ -1,0 +1,293 @@
+// Package live follows the catalog and turns what is registered into
+// immutable pictures: it compiles filters, opens and closes connections, and
+// publishes one [View] after another. The road reads views and nothing else.
+package live
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/catalog"
+	"github.com/annex-gateway/annex/storage"
+)
+
+// Options are what a Live can be told.
+type Options struct {
+	Log *slog.Logger
+	// RetryAfter is the first pause after a connection failed to open; it
+	// doubles up to a minute. One second by default.
+	RetryAfter time.Duration
+}
+
+// Live publishes views. It is safe for concurrent use.
+type Live struct {
+	cat  *catalog.Catalog
+	opts Options
+	view atomic.Pointer[View]
+
+	mu      sync.Mutex // guards what follows; readers of views never take it
+	next    *state     // what the next view is made of
+	news    chan struct{}
+	failure error // why following ended
+	stopped bool
+
+	cancel context.CancelFunc
+	ctx    context.Context //nolint:containedctx // the life of the connections, ended by Close
+	work   sync.WaitGroup
+}
+
+// Start follows the catalog until Close and returns once the first view is
+// published.
+func Start(ctx context.Context, cat *catalog.Catalog, opts Options) (*Live, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.RetryAfter <= 0 {
+		opts.RetryAfter = time.Second
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l := &Live{cat: cat, opts: opts, ctx: life, cancel: cancel, news: make(chan struct{}), next: newState()}
+	l.work.Go(l.follow)
+	if err := l.wait(ctx, func(v *View) bool { return v != nil }); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// View returns the newest picture. It takes no lock.
+func (l *Live) View() *View { return l.view.Load() }
+
+// Wait returns once a view holds the revision.
+func (l *Live) Wait(ctx context.Context, r storage.Revision) error {
+	return l.wait(ctx, func(v *View) bool { return v != nil && v.Revision >= r })
+}
+
+func (l *Live) wait(ctx context.Context, ok func(*View) bool) error {
+	for {
+		l.mu.Lock()
+		news, failure := l.news, l.failure
+		l.mu.Unlock()
+		if ok(l.View()) {
+			return nil
+		}
+		if failure != nil {
+			return failure
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Err tells why views no longer follow the catalog, or nil.
+func (l *Live) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+// follow applies what the catalog tells. When following fails the last view
+// stays, and following starts anew.
+func (l *Live) follow() {
+	pause := l.opts.RetryAfter
+	for l.ctx.Err() == nil {
+		err := l.followOnce()
+		if l.ctx.Err() != nil {
+			return
+		}
+		if l.View() == nil {
+			l.fail(err)
+			return
+		}
+		l.opts.Log.Error("following the catalog failed; what is registered now takes effect later", "err", err, "retry_in", pause)
+		select {
+		case <-time.After(pause):
+		case <-l.ctx.Done():
+		}
+		pause = min(2*pause, time.Minute)
+	}
+}
+
+func (l *Live) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = err
+	close(l.news)
+	l.news = make(chan struct{})
+}
+
+func (l *Live) followOnce() error {
+	restart := true
+	for changes, err := range l.cat.Follow(l.ctx) {
+		if err != nil {
+			return err
+		}
+		l.apply(changes, restart && changes.Snapshot)
+		restart = !changes.More
+	}
+	return core.Errorf(core.Unavailable, "the store ended the watch")
+}
+
+// apply brings the state up to date and publishes it. A restart forgets all
+// but the open connections.
+func (l *Live) apply(changes catalog.Changes, restart bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return
+	}
+	if restart {
+		old := l.next
+		l.next = newState()
+		l.next.leases = old.leases
+	}
+	for _, c := range changes.List {
+		l.next.apply(c)
+	}
+	if changes.More {
+		return
+	}
+	if changes.Snapshot {
+		l.next.touchAll()
+	}
+	for id := range l.next.stale {
+		l.settle(id)
+	}
+	clear(l.next.stale)
+	l.publish(changes.Revision)
+	l.revoke(l.next.revocations())
+}
+
+func (l *Live) revoke(rs []revocation) {
+	for kind := range l.cat.Kinds() {
+		if r, ok := kind.(core.Revoker); ok {
+			for _, x := range rs {
+				r.Revoke(x.system, x.keep)
+			}
+		}
+	}
+}
+
+func (l *Live) publish(r storage.Revision) {
+	l.view.Store(l.next.view(r))
+	close(l.news)
+	l.news = make(chan struct{})
+}
+
+// settle opens, keeps or retires the connection of one system, and brings its
+// filters into or out of the table.
+func (l *Live) settle(id string) {
+	s := l.next
+	sys, exists := s.systems.get(id)
+	have := s.leases[id]
+	switch {
+	case !exists || !sys.System.Enabled:
+		if have != nil {
+			l.retire(have)
+			delete(s.leases, id)
+		}
+	case have == nil || !sameConn(have.sys, sys.System):
+		if have != nil {
+			l.retire(have)
+		}
+		s.leases[id] = l.open(sys.System, l.opts.RetryAfter)
+	}
+	if exists {
+		e := &Entry{System: sys.System}
+		if o := s.leases[id]; o != nil {
+			e.conn = o.lease
+		}
+		s.systems.set(s.batch, id, e)
+	}
+	s.place(id)
+}
+
+// sameConn reports whether a connection opened for a serves b as well.
+func sameConn(a, b core.System) bool {
+	return a.Kind == b.Kind && bytes.Equal(a.Settings, b.Settings)
+}
+
+// opened is the lease of an enabled system and what it was opened for.
+type opened struct {
+	*lease
+	sys core.System
+}
+
+func (l *Live) open(sys core.System, pause time.Duration) *opened {
+	o := &opened{lease: newLease(), sys: sys}
+	l.work.Go(func() {
+		kind, ok := l.cat.Kind(sys.Kind)
+		if !ok {
+			o.err = core.Errorf(core.Unavailable, "this gateway has no kind %q", sys.Kind)
+		} else {
+			o.conn, o.err = openSafely(l.ctx, kind, sys)
+		}
+		close(o.ready)
+		if o.err != nil && l.ctx.Err() == nil {
+			l.opts.Log.Error("a system could not be started", "system", sys.ID, "err", o.err, "retry_in", pause)
+			l.work.Go(func() { l.retry(o, pause) })
+		}
+	})
+	return o
+}
+
+// openSafely keeps a panicking kind from ending the process.
+func openSafely(ctx context.Context, k core.Kind, sys core.System) (conn core.Conn, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			conn, err = nil, core.Errorf(core.Internal, "opening %s panicked: %v", sys.ID, p)
+		}
+	}()
+	return k.Open(ctx, sys)
+}
+
+// retry opens a failed system again after a pause, if it is still wanted.
+func (l *Live) retry(failed *opened, pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-l.ctx.Done():
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := failed.sys.ID
+	if l.next.leases[id] != failed || l.stopped {
+		return
+	}
+	l.retire(failed)
+	l.next.leases[id] = l.open(failed.sys, min(2*pause, time.Minute))
+	l.settle(id)
+	l.publish(l.View().Revision)
+}
+
+func (l *Live) retire(o *opened) {
+	l.work.Go(func() {
+		if err := o.lease.retire(); err != nil {
+			l.opts.Log.Warn("closing a system failed", "system", o.sys.ID, "err", err)
+		}
+	})
+}
+
+// Close closes every connection, after the calls inside have ended, and stops
+// following.
+func (l *Live) Close() {
+	l.mu.Lock()
+	if !l.stopped {
+		l.stopped = true
+		for id, o := range l.next.leases {
+			l.retire(o)
+			delete(l.next.leases, id)
+		}
+	}
+	l.mu.Unlock()
+	l.cancel()
+	l.work.Wait()
+}

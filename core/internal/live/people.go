@@ -1,0 +1,101 @@
+package live
+
+import (
+	"strings"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/catalog"
+)
+
+// people is the part of a Directory that callers are made of.
+type people struct {
+	owner            *batch
+	orgs, orgNames   sharded[core.Org]  // by id; by lower-case name
+	users, userNames sharded[core.User] // by id; by org id and lower-case name
+	roles            sharded[core.Role]
+	rights           sharded[core.Right]
+	callers          callerCache
+}
+
+// applyPeople makes new people, once a batch: nothing that a view shows
+// changes in place, and callers are worked out anew.
+func (s *state) applyPeople(c catalog.Change) {
+	if s.dir.people.owner != s.batch {
+		old := s.dir.people
+		s.dir.people = &people{
+			owner: s.batch, orgs: old.orgs, orgNames: old.orgNames,
+			users: old.users, userNames: old.userNames, roles: old.roles, rights: old.rights,
+		}
+	}
+	p := s.dir.people
+	switch c.Table {
+	case "org":
+		p.applyOrg(s.batch, c)
+	case "user":
+		p.applyUser(s.batch, c)
+	case "role":
+		replace(&p.roles, s.batch, c)
+	case "right":
+		replace(&p.rights, s.batch, c)
+	}
+}
+
+func replace[E any](m *sharded[E], b *batch, c catalog.Change) {
+	if c.Entity == nil {
+		m.del(b, c.ID)
+	} else {
+		m.set(b, c.ID, c.Entity.(E))
+	}
+}
+
+func (p *people) applyOrg(b *batch, c catalog.Change) {
+	if old, had := p.orgs.get(c.ID); had {
+		p.orgNames.del(b, strings.ToLower(old.Name))
+	}
+	replace(&p.orgs, b, c)
+	if o, ok := p.orgs.get(c.ID); ok {
+		p.orgNames.set(b, strings.ToLower(o.Name), o)
+	}
+}
+
+func (p *people) applyUser(b *batch, c catalog.Change) {
+	if old, had := p.users.get(c.ID); had {
+		p.userNames.del(b, userName(old.OrgID, old.Name))
+	}
+	replace(&p.users, b, c)
+	if u, ok := p.users.get(c.ID); ok {
+		p.userNames.set(b, userName(u.OrgID, u.Name), u)
+	}
+}
+
+func (p *people) caller(userID string) (core.Caller, bool) {
+	u, ok := p.users.get(userID)
+	if !ok || !u.Enabled {
+		return core.Caller{}, false
+	}
+	o, ok := p.orgs.get(u.OrgID)
+	if !ok || !o.Enabled {
+		return core.Caller{}, false
+	}
+	c := core.Caller{UserID: u.ID, UserName: u.Name, OrgID: o.ID, OrgName: o.Name}
+	var held []core.Ref
+	for _, id := range u.RoleIDs {
+		r, ok := p.roles.get(id)
+		if !ok {
+			continue
+		}
+		c.Roles = append(c.Roles, core.Ref{ID: r.ID, Name: r.Name})
+		if r.AllRights {
+			c.Rights = core.AllRights()
+		}
+		for _, id := range r.RightIDs {
+			if right, ok := p.rights.get(id); ok {
+				held = append(held, core.Ref{ID: right.ID, Name: right.Name})
+			}
+		}
+	}
+	if !c.Rights.All() {
+		c.Rights = core.RightsOf(held...)
+	}
+	return c, true
+}

@@ -1,0 +1,180 @@
+package live
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/access"
+	"github.com/annex-gateway/annex/core/internal/catalog"
+	"github.com/annex-gateway/annex/core/internal/match"
+	"github.com/annex-gateway/annex/storage"
+)
+
+// state is what views are made of, and what only the follower needs.
+type state struct {
+	batch *batch // of the changes since the last view
+
+	systems sharded[*Entry]
+	table   match.Table // filters of enabled systems only
+	dir     Directory
+
+	filters map[string]compiled            // all, by id
+	owned   map[string]map[string]struct{} // system id → ids of its filters
+	placed  map[string]bool                // systems whose filters are in the table
+	leases  map[string]*opened             // by system id
+
+	stale map[string]bool // systems that a change touched since the last view
+	gone  map[string]bool // systems whose sessions must be looked at
+}
+
+// compiled is a filter and what became of it.
+type compiled struct {
+	filter core.Filter
+	rule   match.Rule
+}
+
+func newState() *state {
+	return &state{
+		batch:   new(batch),
+		dir:     Directory{people: &people{}, keys: map[string]core.SigningKey{}},
+		filters: map[string]compiled{}, owned: map[string]map[string]struct{}{}, placed: map[string]bool{},
+		leases: map[string]*opened{}, stale: map[string]bool{}, gone: map[string]bool{},
+	}
+}
+
+// view takes the picture and starts the next batch.
+func (s *state) view(r storage.Revision) *View {
+	d := s.dir
+	s.batch = new(batch)
+	return &View{Revision: r, Directory: &d, Policy: new(access.Policy), systems: s.systems, table: s.table}
+}
+
+// apply takes in one change and notes which systems it touches.
+func (s *state) apply(c catalog.Change) {
+	switch c.Table {
+	case "system":
+		s.stale[c.ID], s.gone[c.ID] = true, true
+		if c.Entity == nil {
+			s.systems.del(s.batch, c.ID)
+		} else {
+			s.systems.set(s.batch, c.ID, &Entry{System: c.Entity.(core.System)})
+		}
+	case "filter":
+		s.applyFilter(c)
+	case "token":
+		s.applyToken(c)
+	case "session":
+		if c.Entity == nil {
+			s.dir.sessions.del(s.batch, c.ID)
+		} else {
+			s.dir.sessions.set(s.batch, c.ID, c.Entity.(core.Session))
+		}
+	case "key":
+		s.dir.keys = maps.Clone(s.dir.keys)
+		if c.Entity == nil {
+			delete(s.dir.keys, c.ID)
+		} else {
+			s.dir.keys[c.ID] = c.Entity.(core.SigningKey)
+		}
+	case "org", "user", "role", "right":
+		s.applyPeople(c)
+	}
+}
+
+func (s *state) applyFilter(c catalog.Change) {
+	if old, ok := s.filters[c.ID]; ok {
+		system := old.filter.System
+		if s.placed[system] {
+			s.table = s.table.Without(old.filter)
+		}
+		delete(s.filters, c.ID)
+		delete(s.owned[system], c.ID)
+	}
+	if c.Entity == nil {
+		return
+	}
+	f := c.Entity.(core.Filter)
+	rule, err := match.Compile(f, strings.HasPrefix(f.System, core.EndpointPrefix))
+	if err != nil {
+		// Registration has refused such patterns; one that a newer program
+		// wrote must not match anything here.
+		return
+	}
+	s.filters[c.ID] = compiled{f, rule}
+	if s.owned[f.System] == nil {
+		s.owned[f.System] = map[string]struct{}{}
+	}
+	s.owned[f.System][c.ID] = struct{}{}
+	if s.placed[f.System] {
+		s.table = s.table.With(rule)
+	}
+}
+
+// place brings the filters of a system into the table if it is enabled, and
+// out of it if not.
+func (s *state) place(system string) {
+	e, ok := s.systems.get(system)
+	in := ok && e.System.Enabled
+	if in == s.placed[system] {
+		return
+	}
+	for id := range s.owned[system] {
+		if f := s.filters[id]; in {
+			s.table = s.table.With(f.rule)
+		} else {
+			s.table = s.table.Without(f.filter)
+		}
+	}
+	s.placed[system] = in
+	if !ok {
+		delete(s.placed, system)
+		delete(s.owned, system)
+	}
+}
+
+// touchAll marks every system, and every connection whose system is gone.
+func (s *state) touchAll() {
+	for id := range s.systems.all() {
+		s.stale[id], s.gone[id] = true, true
+	}
+	for id := range s.leases {
+		s.stale[id], s.gone[id] = true, true
+	}
+}
+
+func (s *state) applyToken(c catalog.Change) {
+	if old, ok := s.dir.tokens.get(c.ID); ok {
+		s.dir.tokens.del(s.batch, c.ID)
+		s.dir.bySecret.del(s.batch, string(old.SecretHash))
+		s.gone[old.System] = true
+	}
+	if c.Entity != nil {
+		t := c.Entity.(core.Token)
+		s.dir.tokens.set(s.batch, c.ID, t)
+		s.dir.bySecret.set(s.batch, string(t.SecretHash), c.ID)
+	}
+}
+
+// revocation ends sessions of a system but those whose credential keep
+// accepts.
+type revocation struct {
+	system string
+	keep   func(credentialID string) bool
+}
+
+// revocations tells, once, which sessions must end: of systems that are
+// disabled, gone, or whose token is.
+func (s *state) revocations() []revocation {
+	var out []revocation
+	tokens := s.dir.tokens
+	for id := range s.gone {
+		r := revocation{system: id}
+		if e, ok := s.systems.get(id); ok && e.System.Enabled {
+			r.keep = func(token string) bool { _, ok := tokens.get(token); return ok }
+		}
+		out = append(out, r)
+	}
+	clear(s.gone)
+	return out
+}

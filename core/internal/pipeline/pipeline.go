@@ -1,0 +1,95 @@
+// Package pipeline is the road that every call goes: authenticate, match,
+// authorize, dispatch, respond. There is no other order and no way to
+// configure one.
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/live"
+)
+
+// Identifier tells who calls.
+type Identifier interface {
+	Identify(ctx context.Context, r core.Request) (core.Caller, error)
+}
+
+// Options are what a Pipeline can be told. A zero limit means the default.
+type Options struct {
+	// VisitLimit bounds one visit to a system that does not stream; 60 s.
+	VisitLimit time.Duration
+	// MaxChain bounds the systems that see one response; 8.
+	MaxChain int
+	// Reserved reports whether a path belongs to the gateway itself: no
+	// rewriting leads there.
+	Reserved func(path string) bool
+	// Trace, when set, is told about every visit and decision.
+	Trace func(ctx context.Context, e Event)
+}
+
+// Pipeline leads calls. It is safe for concurrent use.
+type Pipeline struct {
+	live     *live.Live
+	identity Identifier
+	native   core.Conn
+	opts     Options
+}
+
+// New makes the road to the systems of l and, where none of them answers, to
+// the native API.
+func New(l *live.Live, identity Identifier, native core.Conn, opts Options) *Pipeline {
+	if opts.VisitLimit <= 0 {
+		opts.VisitLimit = time.Minute
+	}
+	if opts.MaxChain <= 0 {
+		opts.MaxChain = 8
+	}
+	if opts.Reserved == nil {
+		opts.Reserved = func(string) bool { return false }
+	}
+	return &Pipeline{live: l, identity: identity, native: native, opts: opts}
+}
+
+// call is one message on its way. It belongs to one goroutine.
+type call struct {
+	view   *live.View // one picture for the whole call
+	msg    core.Message
+	place  place       // where the path lies
+	stops  []live.Stop // of the dispatch stage
+	pinned []pinned    // guests that saw the request and wait for the response
+	author string      // the system that wrote the response; empty: the native API
+}
+
+// Serve leads a message to its answer. The caller writes the answer, closes
+// its body, and then calls done, whether or not there was an error.
+func (p *Pipeline) Serve(ctx context.Context, m core.Message) (answer core.Message, done func(), err error) {
+	c := &call{view: p.live.View(), msg: m}
+	for _, step := range []func(context.Context, *call) error{
+		p.authenticate, p.match, p.authorize, p.dispatch, p.respond,
+	} {
+		if err := step(ctx, c); err != nil {
+			_ = c.responseBody().Close()
+			return c.msg, c.finish, err
+		}
+	}
+	return c.msg, c.finish, nil
+}
+
+// finish is the one exit: it lets go, in reverse order, of everything that
+// the call held.
+func (c *call) finish() {
+	for len(c.pinned) > 0 {
+		last := len(c.pinned) - 1
+		c.pinned[last].done()
+		c.pinned = c.pinned[:last]
+	}
+}
+
+func (c *call) responseBody() *core.Body {
+	if c.msg.Response == nil {
+		return nil
+	}
+	return c.msg.Response.Body
+}

@@ -1,0 +1,168 @@
+package pipeline
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/live"
+	"github.com/annex-gateway/annex/core/internal/match"
+)
+
+// place is where a path lies: below which scope, and what patterns match.
+type place struct {
+	scope  core.Scope
+	tenant string
+	rest   string // what patterns are matched against
+	prefix int    // length of what lies before rest
+}
+
+func placeOf(path string) place {
+	scope, tenant, rest, prefix := match.SplitScope(path)
+	return place{scope, tenant, rest, prefix}
+}
+
+// authenticate lets the modules of the arrival stage look first, which may
+// change or answer the request, and then finds out who calls.
+func (p *Pipeline) authenticate(ctx context.Context, c *call) error {
+	c.place = placeOf(c.msg.Request.Path)
+	if err := p.pass(ctx, c, core.OnArrival); err != nil || c.msg.Answered() {
+		return err
+	}
+	c.place = placeOf(c.msg.Request.Path)
+	caller, err := p.identity.Identify(ctx, c.msg.Request)
+	p.trace(ctx, c, Event{Step: "authenticate", Err: err})
+	c.msg.Caller = caller
+	return err
+}
+
+// match finds the systems of the dispatch stage.
+func (p *Pipeline) match(ctx context.Context, c *call) error {
+	if c.msg.Answered() {
+		return nil
+	}
+	if c.place.scope == "" {
+		return notFound(c)
+	}
+	if err := p.checkTenant(c); err != nil {
+		return err
+	}
+	stops, err := c.view.ByURL(core.OnDispatch, c.place.scope, c.place.rest)
+	c.stops = stops
+	for _, s := range stops {
+		p.trace(ctx, c, Event{Step: "match", System: s.Entry.System.ID, Filter: s.Filter.ID})
+	}
+	if err == nil && len(stops) == 0 && c.place.scope != core.ScopeAPI {
+		return notFound(c)
+	}
+	return err
+}
+
+// checkTenant holds ruling 22: a tenant's pages are for its members and for
+// system administrators.
+func (p *Pipeline) checkTenant(c *call) error {
+	if c.place.scope != core.ScopeTenant {
+		return nil
+	}
+	org, ok := c.view.Directory.OrgByName(c.place.tenant)
+	switch {
+	case !ok:
+		return core.Errorf(core.NotFound, "there is no organisation %q", c.place.tenant)
+	case org.ID != c.msg.Caller.OrgID && !c.msg.Caller.Provider():
+		return core.Errorf(core.Forbidden, "these pages are for members of organisation %s", org.Name)
+	}
+	return nil
+}
+
+func notFound(c *call) error {
+	return core.Errorf(core.NotFound, "nothing answers %s %s here", c.msg.Request.Method, c.msg.Request.Path)
+}
+
+// authorize asks the modules of the authorize stage, and then the rules of
+// every matched system: all of them before the first is dispatched.
+func (p *Pipeline) authorize(ctx context.Context, c *call) error {
+	if c.msg.Answered() {
+		return nil
+	}
+	if err := p.pass(ctx, c, core.OnAuthorize); err != nil || c.msg.Answered() {
+		return err
+	}
+	for _, s := range c.stops {
+		d := c.view.Policy.Decide(c.msg.Caller, s.Entry.System, c.msg.Request)
+		p.trace(ctx, c, Event{Step: "authorize", System: s.Entry.System.ID, Filter: s.Filter.ID, Allowed: d.Allowed, Reason: d.Reason})
+		if !d.Allowed {
+			return core.Errorf(core.Forbidden, "access to %s %s is denied", c.msg.Request.Method, c.msg.Request.Path)
+		}
+	}
+	return nil
+}
+
+// dispatch shows the message to the systems in turn. The first answer ends
+// the way in; if nobody answers, the native API does.
+func (p *Pipeline) dispatch(ctx context.Context, c *call) error {
+	for _, s := range c.stops {
+		if c.msg.Answered() {
+			return nil
+		}
+		if err := p.visit(ctx, c, s, core.OnDispatch); err != nil {
+			return err
+		}
+	}
+	if c.msg.Answered() {
+		return nil
+	}
+	if c.place.scope != core.ScopeAPI {
+		return notFound(c)
+	}
+	out, err := p.do(ctx, c, "", p.native.Do, streams(p.native))
+	if err != nil {
+		return err
+	}
+	if !out.Answered() {
+		return notFound(c)
+	}
+	c.msg, c.author = out, ""
+	return nil
+}
+
+// respond unwinds the guests that saw the request, and then shows the answer
+// to the systems that process its content type, until none is left.
+func (p *Pipeline) respond(ctx context.Context, c *call) error {
+	if bodiless(c.msg) {
+		return nil
+	}
+	if err := p.unwind(ctx, c); err != nil {
+		return err
+	}
+	var visited []string
+	for len(visited) < p.opts.MaxChain {
+		s, ok := c.nextOnWayOut(visited)
+		if !ok {
+			return nil
+		}
+		visited = append(visited, s.Entry.System.ID)
+		if err := p.visit(ctx, c, s, core.OnResponse); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextOnWayOut looks at the content type anew: the most important system that
+// has not been visited and did not write this response.
+func (c *call) nextOnWayOut(visited []string) (live.Stop, bool) {
+	for _, s := range c.view.ByContentType(core.OnResponse, c.msg.Response.Header.Get("Content-Type")) {
+		id := s.Entry.System.ID
+		if id != c.author && !slices.Contains(visited, id) {
+			return s, true
+		}
+	}
+	return live.Stop{}, false
+}
+
+// bodiless tells answers that have nothing to process.
+func bodiless(m core.Message) bool {
+	s := m.Response.Status
+	return m.Request.Method == http.MethodHead || s < 200 || s == http.StatusNoContent || s == http.StatusNotModified
+}

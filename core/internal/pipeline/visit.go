@@ -1,0 +1,236 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/live"
+	"github.com/annex-gateway/annex/core/internal/target"
+)
+
+// Event is one thing that happened to a call: a visit or a decision. It is
+// what explain, tests and the log of a call's way read.
+type Event struct {
+	Call    string // the message's id
+	Step    string // "authenticate", "match", "authorize", a stage, or "native"
+	System  string // empty: the native API, or none
+	Filter  string
+	Allowed bool   // of an authorize decision
+	Reason  string // of an authorize decision
+	Status  int    // of the answer, if there was one
+	Took    time.Duration
+	Err     error
+}
+
+func (p *Pipeline) trace(ctx context.Context, c *call, e Event) {
+	if p.opts.Trace != nil {
+		e.Call = c.msg.ID
+		p.opts.Trace(ctx, e)
+	}
+}
+
+// pinned is a guest that saw the request and stays for the response.
+type pinned struct {
+	stop   live.Stop
+	visit  core.Visit
+	gaveOn bool // did not answer the request itself
+	done   func()
+}
+
+// pass shows the message to the systems of a stage before dispatch, until one
+// answers.
+func (p *Pipeline) pass(ctx context.Context, c *call, stage core.Stage) error {
+	stops, err := c.view.ByURL(stage, c.place.scope, c.place.rest)
+	if err != nil {
+		return err
+	}
+	for _, s := range stops {
+		if err := p.visit(ctx, c, s, stage); err != nil || c.msg.Answered() {
+			return err
+		}
+	}
+	return nil
+}
+
+// visit takes the message to one system and brings it back.
+func (p *Pipeline) visit(ctx context.Context, c *call, s live.Stop, stage core.Stage) error {
+	conn, release, err := p.acquire(ctx, s.Entry)
+	if err != nil {
+		p.trace(ctx, c, Event{Step: string(stage), System: s.Entry.System.ID, Filter: s.Filter.ID, Err: err})
+		return err
+	}
+	c.msg.Route = c.route(s, stage)
+	around, ok := conn.(core.Around)
+	if ok && stage == core.OnDispatch {
+		return p.begin(ctx, c, s, around, release)
+	}
+	defer release()
+	out, err := p.do(ctx, c, s.Entry.System.ID, conn.Do, streams(conn))
+	if err != nil {
+		return err
+	}
+	return p.accept(c, out, s.Entry.System.ID)
+}
+
+// acquire takes the connection of a system, or of what replaced it since the
+// call began.
+func (p *Pipeline) acquire(ctx context.Context, e *live.Entry) (core.Conn, func(), error) {
+	conn, release, err := e.Acquire(ctx)
+	for tries := 0; err != nil && tries < 3; tries++ {
+		now, ok := p.live.Reopen(ctx, e)
+		if !ok {
+			break
+		}
+		e = now
+		conn, release, err = e.Acquire(ctx)
+	}
+	return conn, release, err
+}
+
+// begin pins a guest for the call and shows it the request.
+func (p *Pipeline) begin(ctx context.Context, c *call, s live.Stop, around core.Around, release func()) error {
+	var v core.Visit
+	out, err := p.do(ctx, c, s.Entry.System.ID, func(ctx context.Context, m core.Message) (core.Message, error) {
+		var err error
+		if v, err = around.Begin(ctx); err != nil {
+			return m, err
+		}
+		return v.Request(ctx, m)
+	}, false)
+	if v == nil {
+		release()
+		return err
+	}
+	c.pinned = append(c.pinned, pinned{s, v, err == nil && !out.Answered(), func() { v.Done(); release() }})
+	if err != nil {
+		return err
+	}
+	return p.accept(c, out, s.Entry.System.ID)
+}
+
+// unwind shows the response to the guests that gave the request on, the last
+// first.
+func (p *Pipeline) unwind(ctx context.Context, c *call) error {
+	for i := len(c.pinned) - 1; i >= 0; i-- {
+		g := c.pinned[i]
+		id := g.stop.Entry.System.ID
+		if !g.gaveOn {
+			continue
+		}
+		c.msg.Route = c.route(g.stop, core.OnResponse)
+		out, err := p.do(ctx, c, id, g.visit.Response, false)
+		if err != nil {
+			return err
+		}
+		c.replaceResponse(out, id)
+	}
+	return nil
+}
+
+// do is the only exit of the house. Here the time limit of a visit runs,
+// panics end, and the id and the caller are put back.
+func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(context.Context, core.Message) (core.Message, error), streaming bool) (out core.Message, err error) {
+	begun := time.Now()
+	if !streaming {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.opts.VisitLimit)
+		defer cancel()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = core.WrapError(core.BadUpstream, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "the system that should answer this call failed")
+		}
+		e := Event{Step: c.step(system), System: system, Filter: c.msg.Route.FilterID, Took: time.Since(begun), Err: err}
+		if err == nil && out.Answered() {
+			e.Status = out.Response.Status
+		}
+		p.trace(ctx, c, e)
+	}()
+	out, err = f(ctx, frozen(c.msg))
+	out.ID, out.Caller = c.msg.ID, c.msg.Caller
+	return frozen(out), err
+}
+
+// frozen gives the message a Response of its own: what a system holds on to
+// is not ours.
+func frozen(m core.Message) core.Message {
+	if m.Response != nil {
+		r := *m.Response
+		m.Response = &r
+	}
+	return m
+}
+
+func (c *call) step(system string) string {
+	if system == "" {
+		return "native"
+	}
+	return string(c.msg.Route.Stage)
+}
+
+// accept takes over what a system made of the message. A request that it
+// changed is made canonical again; nothing leads to a reserved path.
+func (p *Pipeline) accept(c *call, out core.Message, system string) error {
+	if out.Answered() {
+		c.replaceResponse(out, system)
+		return nil
+	}
+	if c.msg.Answered() {
+		return nil // looked at the response and had nothing to say
+	}
+	was, is := c.msg.Request, out.Request
+	if is.RawPath != was.RawPath || is.Path != was.Path || is.RawQuery != was.RawQuery || is.Method != was.Method {
+		if err := target.CheckMethod(is.Method); err != nil {
+			return badRewrite(system, err)
+		}
+		t, err := target.Parse(is.Target(), was.Host)
+		if err != nil {
+			return badRewrite(system, err)
+		}
+		if p.opts.Reserved(t.Path) {
+			return core.Errorf(core.BadUpstream, "%s sent the request on to a reserved path", system)
+		}
+		is.Path, is.RawPath, is.RawQuery = t.Path, t.RawPath, t.RawQuery
+	}
+	c.msg.Request = is
+	return nil
+}
+
+func badRewrite(system string, err error) error {
+	return core.WrapError(core.BadUpstream, err, "%s sent on a request that cannot be used", system)
+}
+
+// replaceResponse makes the response of out the call's. If it is another one
+// than before, system wrote it.
+func (c *call) replaceResponse(out core.Message, system string) {
+	if !out.Answered() {
+		return
+	}
+	was, is := c.msg.Response, out.Response
+	if was != nil && was.Status == is.Status && was.Body == is.Body && was.Header.Equal(is.Header) {
+		return
+	}
+	if was != nil && was.Body != is.Body {
+		_ = was.Body.Close()
+	}
+	c.msg.Response, c.author = is, system
+}
+
+// route tells the system how the message comes to it.
+func (c *call) route(s live.Stop, stage core.Stage) core.Route {
+	r := core.Route{FilterID: s.Filter.ID, Stage: stage, Scope: c.place.scope, Tenant: c.place.tenant}
+	if s.Offset >= 0 {
+		raw := c.msg.Request.RawPath
+		i := target.RawTail(raw, c.place.prefix+s.Offset)
+		r.Prefix, r.Tail = raw[:i], raw[i:]
+	}
+	return r
+}
+
+func streams(conn core.Conn) bool {
+	s, ok := conn.(core.Streamer)
+	return ok && s.Streams()
+}
