@@ -17,6 +17,7 @@ type Caller struct {
 	Roles     []Ref // not to be changed
 	Rights    Rights
 	SessionID string // the session the credential belongs to; empty for none
+	TokenID   string // the API token the credential came from; empty for none
 }
 
 // Known reports whether there is a caller at all.

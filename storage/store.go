@@ -18,19 +18,25 @@ type Revision uint64
 type Store interface {
 	// Get returns the entry of key, or ErrNotFound.
 	Get(ctx context.Context, key string) (Entry, error)
-	// List yields the entries whose keys begin with prefix, in key order, all
-	// as of one moment. A prefix is empty (everything) or ends in '/'.
+	// List yields the entries whose keys begin with prefix, in byte order of
+	// their keys, all as of one moment. A prefix is empty (everything) or ends
+	// in '/'; another one is ErrInvalid. An error is the last thing it yields.
+	// Do not dawdle in the loop: it may hold a picture of the database open.
 	List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 	// Commit applies all of c or nothing. When it returns nil the commit is
-	// on disk. A condition that does not hold gives a *ConflictError.
+	// on disk. A condition that does not hold gives a *ConflictError. After
+	// ErrUnknown the commit may have happened or not; after any other error,
+	// ctx's included, it has not and will not.
 	Commit(ctx context.Context, c Commit) (Revision, error)
 	// Watch yields what stands below prefix now (Snapshot set, possibly in
 	// several batches, all but the last with More set), then every later
 	// commit that touches it, each whole and in order. A follower that
 	// falls too far behind gets a fresh snapshot instead of a gap. It ends
-	// when ctx does or the store is closed.
+	// when ctx does or the store is closed; why it ended is the last thing it
+	// yields: ctx's error, ErrClosed, or what went wrong.
 	Watch(ctx context.Context, prefix string) iter.Seq2[Batch, error]
-	// Close ends all watches and frees the database.
+	// Close ends all watches and frees the database. Afterwards everything
+	// else gives ErrClosed, and Close again gives nil.
 	Close() error
 }
 
@@ -42,8 +48,8 @@ type Entry struct {
 	Revision Revision
 }
 
-// Commit is a set of writes that happen together or not at all. Each key
-// occurs once. Checks hold keys still without rewriting them.
+// Commit is a set of writes, at least one, that happen together or not at all.
+// Each key occurs once. Checks hold keys still without rewriting them.
 type Commit struct {
 	Writes []Write
 	Checks []Check
@@ -80,9 +86,13 @@ var (
 	ErrNotFound = errors.New("storage: no such key")
 	ErrClosed   = errors.New("storage: closed")
 	ErrReadOnly = errors.New("storage: takes no writes")
-	// ErrInvalid is a commit that can never succeed: an empty or doubled key,
-	// an empty commit, or more than the database takes at once.
-	ErrInvalid = errors.New("storage: invalid commit")
+	// ErrInvalid is a request that can never succeed: an empty, overlong or
+	// doubled key, a commit without writes or with more than the database
+	// takes at once, a prefix that does not end in '/'.
+	ErrInvalid = errors.New("storage: invalid request")
+	// ErrUnknown is a commit that may have happened or not, since the database
+	// failed or ctx ended while it was being written. Read before you retry.
+	ErrUnknown = errors.New("storage: outcome of the commit unknown")
 )
 
 // ConflictError says that a condition of a commit did not hold.

@@ -90,12 +90,15 @@ func (l *lease) release() {
 	}
 }
 
-// retire lets no further call in, waits for those inside and closes the
-// connection.
-func (l *lease) retire() error {
+// shut lets no further call in.
+func (l *lease) shut() {
 	if l.use.Add(closing) == closing {
 		l.once.Do(func() { close(l.ended) })
 	}
+}
+
+// end waits, after shut, for the calls inside and closes the connection.
+func (l *lease) end() error {
 	<-l.ended
 	<-l.ready
 	if l.conn == nil {

@@ -147,7 +147,7 @@ func (l *Live) apply(changes catalog.Changes, restart bool) {
 	if restart {
 		old := l.next
 		l.next = newState()
-		l.next.leases = old.leases
+		l.next.leases, l.next.retired = old.leases, old.retired
 	}
 	for _, c := range changes.List {
 		l.next.apply(c)
@@ -176,8 +176,14 @@ func (l *Live) revoke(rs []revocation) {
 	}
 }
 
+// publish shows the next view. Only then are replaced connections shut: a
+// call that finds one shut finds its successor in the view.
 func (l *Live) publish(r storage.Revision) {
 	l.view.Store(l.next.view(r))
+	for _, o := range l.next.retired {
+		l.retire(o)
+	}
+	l.next.retired = nil
 	close(l.news)
 	l.news = make(chan struct{})
 }
@@ -191,12 +197,12 @@ func (l *Live) settle(id string) {
 	switch {
 	case !exists || !sys.System.Enabled:
 		if have != nil {
-			l.retire(have)
+			s.retired = append(s.retired, have)
 			delete(s.leases, id)
 		}
 	case have == nil || !sameConn(have.sys, sys.System):
 		if have != nil {
-			l.retire(have)
+			s.retired = append(s.retired, have)
 		}
 		s.leases[id] = l.open(sys.System, l.opts.RetryAfter)
 	}
@@ -262,15 +268,18 @@ func (l *Live) retry(failed *opened, pause time.Duration) {
 	if l.next.leases[id] != failed || l.stopped {
 		return
 	}
-	l.retire(failed)
+	l.next.retired = append(l.next.retired, failed)
 	l.next.leases[id] = l.open(failed.sys, min(2*pause, time.Minute))
 	l.settle(id)
 	l.publish(l.View().Revision)
 }
 
+// retire shuts a connection at once and closes it when the calls inside have
+// ended.
 func (l *Live) retire(o *opened) {
+	o.shut()
 	l.work.Go(func() {
-		if err := o.lease.retire(); err != nil {
+		if err := o.end(); err != nil {
 			l.opts.Log.Warn("closing a system failed", "system", o.sys.ID, "err", err)
 		}
 	})

@@ -23,6 +23,7 @@ type state struct {
 	owned   map[string]map[string]struct{} // system id → ids of its filters
 	placed  map[string]bool                // systems whose filters are in the table
 	leases  map[string]*opened             // by system id
+	retired []*opened                      // to be shut once the next view is out
 
 	stale map[string]bool // systems that a change touched since the last view
 	gone  map[string]bool // systems whose sessions must be looked at

@@ -26,7 +26,7 @@ type Options struct {
 	// rewriting leads there.
 	Reserved func(path string) bool
 	// Trace, when set, is told about every visit and decision.
-	Trace func(ctx context.Context, e Event)
+	Trace func(ctx context.Context, e core.Event)
 }
 
 // Pipeline leads calls. It is safe for concurrent use.

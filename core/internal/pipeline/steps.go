@@ -32,7 +32,7 @@ func (p *Pipeline) authenticate(ctx context.Context, c *call) error {
 	}
 	c.place = placeOf(c.msg.Request.Path)
 	caller, err := p.identity.Identify(ctx, c.msg.Request)
-	p.trace(ctx, c, Event{Step: "authenticate", Err: err})
+	p.trace(ctx, c, core.Event{Step: "authenticate", Err: err})
 	c.msg.Caller = caller
 	return err
 }
@@ -51,7 +51,7 @@ func (p *Pipeline) match(ctx context.Context, c *call) error {
 	stops, err := c.view.ByURL(core.OnDispatch, c.place.scope, c.place.rest)
 	c.stops = stops
 	for _, s := range stops {
-		p.trace(ctx, c, Event{Step: "match", System: s.Entry.System.ID, Filter: s.Filter.ID})
+		p.trace(ctx, c, core.Event{Step: "match", System: s.Entry.System.ID, Filter: s.Filter.ID})
 	}
 	if err == nil && len(stops) == 0 && c.place.scope != core.ScopeAPI {
 		return notFound(c)
@@ -90,7 +90,7 @@ func (p *Pipeline) authorize(ctx context.Context, c *call) error {
 	}
 	for _, s := range c.stops {
 		d := c.view.Policy.Decide(c.msg.Caller, s.Entry.System, c.msg.Request)
-		p.trace(ctx, c, Event{Step: "authorize", System: s.Entry.System.ID, Filter: s.Filter.ID, Allowed: d.Allowed, Reason: d.Reason})
+		p.trace(ctx, c, core.Event{Step: "authorize", System: s.Entry.System.ID, Filter: s.Filter.ID, Allowed: d.Allowed, Reason: d.Reason})
 		if !d.Allowed {
 			return core.Errorf(core.Forbidden, "access to %s %s is denied", c.msg.Request.Method, c.msg.Request.Path)
 		}

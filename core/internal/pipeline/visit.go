@@ -11,21 +11,7 @@ import (
 	"github.com/annex-gateway/annex/core/internal/target"
 )
 
-// Event is one thing that happened to a call: a visit or a decision. It is
-// what explain, tests and the log of a call's way read.
-type Event struct {
-	Call    string // the message's id
-	Step    string // "authenticate", "match", "authorize", a stage, or "native"
-	System  string // empty: the native API, or none
-	Filter  string
-	Allowed bool   // of an authorize decision
-	Reason  string // of an authorize decision
-	Status  int    // of the answer, if there was one
-	Took    time.Duration
-	Err     error
-}
-
-func (p *Pipeline) trace(ctx context.Context, c *call, e Event) {
+func (p *Pipeline) trace(ctx context.Context, c *call, e core.Event) {
 	if p.opts.Trace != nil {
 		e.Call = c.msg.ID
 		p.opts.Trace(ctx, e)
@@ -59,7 +45,7 @@ func (p *Pipeline) pass(ctx context.Context, c *call, stage core.Stage) error {
 func (p *Pipeline) visit(ctx context.Context, c *call, s live.Stop, stage core.Stage) error {
 	conn, release, err := p.acquire(ctx, s.Entry)
 	if err != nil {
-		p.trace(ctx, c, Event{Step: string(stage), System: s.Entry.System.ID, Filter: s.Filter.ID, Err: err})
+		p.trace(ctx, c, core.Event{Step: string(stage), System: s.Entry.System.ID, Filter: s.Filter.ID, Err: err})
 		return err
 	}
 	c.msg.Route = c.route(s, stage)
@@ -143,7 +129,7 @@ func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(contex
 		if v := recover(); v != nil {
 			err = core.WrapError(core.BadUpstream, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "the system that should answer this call failed")
 		}
-		e := Event{Step: c.step(system), System: system, Filter: c.msg.Route.FilterID, Took: time.Since(begun), Err: err}
+		e := core.Event{Step: c.step(system), System: system, Filter: c.msg.Route.FilterID, Took: time.Since(begun), Err: err}
 		if err == nil && out.Answered() {
 			e.Status = out.Response.Status
 		}
