@@ -81,3 +81,21 @@ type SigningKey struct {
 	Private []byte    // PKCS #8
 	Retired time.Time // zero: signs
 }
+
+// IssuerPrefix is the URN prefix of OpenID Connect issuers.
+const IssuerPrefix = "urn:vcloud:oidcIssuer:"
+
+// Issuer is an OpenID Connect provider whose tokens an organisation accepts
+// as credentials of its users.
+type Issuer struct {
+	Meta
+	ID, OrgID, Name string
+	URL             string // the iss claim, and where discovery starts
+	Audience        string // what the aud claim must hold
+	UserClaim       string // names the user; empty: preferred_username, email, sub, the first there is
+	RoleClaim       string // names roles; empty: none
+	DefaultRoleIDs  []string
+	AutoCreate      bool // make users that are seen for the first time
+	Enabled         bool
+	CA              string // PEM of the authority that signed its server certificate; empty: the machine's
+}

@@ -26,6 +26,7 @@ type Catalog struct {
 	Rights   *Table[core.Right]
 	Sessions *Table[core.Session]
 	Keys     *Table[core.SigningKey]
+	Issuers  *Table[core.Issuer]
 	Modules  *Table[core.Module]
 
 	store  storage.Store

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -20,6 +21,7 @@ func (c *Catalog) declareIdentity() {
 		parent: func(s core.Session) string { return s.UserID },
 		family: "user",
 	})
+	c.Issuers = addTable(c, c.issuerRules())
 	c.Keys = addTable(c, rules[core.SigningKey]{
 		name: "key", noun: "signing key",
 		id:   func(k *core.SigningKey) *string { return &k.ID },
@@ -170,5 +172,35 @@ func (c *Catalog) rightRules() rules[core.Right] {
 		unique:  func(r core.Right) []string { return []string{"name/" + r.Name} },
 		prepare: func(_ context.Context, r *core.Right) error { return checkName("right", r.Name) },
 		keep:    func(r *core.Right, old core.Right) { r.Name, r.ServiceNamespace = old.Name, old.ServiceNamespace },
+	}
+}
+
+func (c *Catalog) issuerRules() rules[core.Issuer] {
+	return rules[core.Issuer]{
+		name: "issuer", noun: "OpenID Connect issuer", prefix: core.IssuerPrefix,
+		id:     func(i *core.Issuer) *string { return &i.ID },
+		meta:   func(i *core.Issuer) *core.Meta { return &i.Meta },
+		parent: func(i core.Issuer) string { return i.OrgID },
+		family: "org",
+		unique: func(i core.Issuer) []string { return []string{"url/" + i.URL} },
+		prepare: func(_ context.Context, i *core.Issuer) error {
+			u, err := url.Parse(i.URL)
+			switch {
+			case err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+				return core.Errorf(core.Invalid, "url %q: the https URL of an OpenID Connect issuer is needed, as its tokens name it", i.URL)
+			case i.Audience == "":
+				return core.Errorf(core.Invalid, "audience: say what the tokens' aud claim must hold")
+			}
+			return checkName("issuer", i.Name)
+		},
+		keep: func(i *core.Issuer, old core.Issuer) { i.OrgID = old.OrgID },
+		check: func(x *tx, i, _ *core.Issuer) error {
+			for _, id := range i.DefaultRoleIDs {
+				if err := c.checkRole(x, id, i.OrgID); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	}
 }

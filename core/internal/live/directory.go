@@ -16,6 +16,7 @@ type Directory struct {
 	tokens   sharded[core.Token]
 	bySecret sharded[string] // secret hash → token id
 	keys     map[string]core.SigningKey
+	issuers  map[string]core.Issuer // by URL
 }
 
 // callerCache holds callers that were worked out: user id → core.Caller
@@ -92,6 +93,12 @@ func (d *Directory) Keys() []core.SigningKey {
 		out = append(out, k)
 	}
 	return out
+}
+
+// IssuerByURL returns the OpenID Connect issuer that calls itself url.
+func (d *Directory) IssuerByURL(url string) (core.Issuer, bool) {
+	i, ok := d.issuers[url]
+	return i, ok
 }
 
 // Caller returns the user as a caller. It is false for a user that does not

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"maps"
 	"strings"
 
 	"github.com/annex-gateway/annex/core"
@@ -72,15 +71,29 @@ func (s *state) apply(c catalog.Change) {
 			s.dir.sessions.set(s.batch, c.ID, c.Entity.(core.Session))
 		}
 	case "key":
-		s.dir.keys = maps.Clone(s.dir.keys)
-		if c.Entity == nil {
-			delete(s.dir.keys, c.ID)
-		} else {
-			s.dir.keys[c.ID] = c.Entity.(core.SigningKey)
-		}
+		s.dir.keys = changed(s.dir.keys, c, func(k core.SigningKey) (string, string) { return k.ID, k.ID })
+	case "issuer":
+		s.dir.issuers = changed(s.dir.issuers, c, func(i core.Issuer) (string, string) { return i.ID, i.URL })
 	case "org", "user", "role", "right":
 		s.applyPeople(c)
 	}
+}
+
+// changed returns a copy of a small map with one entity changed or gone. names
+// gives the entity's id and its key in the map.
+func changed[E any](m map[string]E, c catalog.Change, names func(E) (id, key string)) map[string]E {
+	out := make(map[string]E, len(m)+1)
+	for key, e := range m {
+		if id, _ := names(e); id != c.ID {
+			out[key] = e
+		}
+	}
+	if c.Entity != nil {
+		e := c.Entity.(E)
+		_, key := names(e)
+		out[key] = e
+	}
+	return out
 }
 
 func (s *state) applyFilter(c catalog.Change) {
