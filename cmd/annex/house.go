@@ -142,12 +142,9 @@ func (h *house) kinds(ctx context.Context, host core.Host, trust *x509.CertPool)
 	if err != nil {
 		return nil, err
 	}
-	services, err := mqtt.New(host, mqtt.Options{})
-	if err != nil {
-		return nil, err
-	}
+	services := mqtt.New(host, mqtt.Options{})
 	policy := https.DialPolicy{AllowLoopback: h.loopback(), AllowPrivate: h.loopback(), Own: []netip.AddrPort{h.address()}}
-	endpoints := https.New(host, https.Options{Trust: https.FixedTrust(trust), Guard: policy.Check})
+	endpoints := https.New(host, https.Options{Trust: https.TrustOnly(trust), Guard: policy.Guard})
 	return []core.Kind{services, endpoints, modules}, nil
 }
 

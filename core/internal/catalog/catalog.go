@@ -140,6 +140,8 @@ func storeError(err error) error {
 		return core.WrapError(core.Unavailable, err, "the gateway is stopping")
 	case errors.Is(err, storage.ErrInvalid):
 		return core.WrapError(core.TooLarge, err, "the change is too large to be stored at once")
+	case errors.Is(err, storage.ErrUnknown):
+		return core.WrapError(core.Unavailable, err, "it is not known whether the change was stored: look before you repeat it")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}

@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// buffers are for copying bodies.
+//
+//nolint:gochecknoglobals // a pool has no state that anybody could see
+var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// splice hands the client's connection over to a system that went on in
+// another protocol, and carries bytes until one side ends.
+func splice(w http.ResponseWriter, resp core.Response) error {
+	defer resp.Upgraded.Close() //nolint:errcheck // the end of it either way
+	conn, client, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // the end of it either way
+	head := &http.Response{
+		StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1,
+		Header: resp.Header.Without("Set-Cookie", "Authorization", "X-Vcloud-Authorization").Clone(),
+	}
+	head.Header.Set("Connection", "Upgrade")
+	if err := errors.Join(head.Write(client), client.Flush()); err != nil {
+		return err
+	}
+	ends := make(chan error, 2)
+	go func() { ends <- carry(resp.Upgraded, client.Reader) }()
+	go func() { ends <- carry(conn, bufio.NewReader(resp.Upgraded)) }()
+	<-ends
+	return nil
+}
+
+func carry(dst io.Writer, src io.Reader) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, src, *buf)
+	return err
+}

@@ -1,0 +1,174 @@
+package gateway
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/api/cloudapi"
+	"github.com/annex-gateway/annex/core/internal/vxml"
+)
+
+// recorder remembers what was answered, for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader notes the first final status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController and upgrades reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Hijack hands over the connection.
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err == nil && r.status == 0 {
+		r.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
+// Flush sends what is written.
+func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
+
+// notForClients are header fields of a system's answer that the client never
+// gets: they are the connection's, or credentials.
+func notForClients() []string {
+	return []string{
+		"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Content-Length",
+		"Authorization", "X-Vcloud-Authorization", "Set-Cookie", "Proxy-Authenticate", "Vary", requestIDHeader,
+	}
+}
+
+// write sends the answer of the road. An error means that the client got less
+// than there was.
+func write(w http.ResponseWriter, req core.Request, resp core.Response) error {
+	if resp.Upgraded != nil {
+		return splice(w, resp)
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing more is expected of it
+	h := w.Header()
+	skip := map[string]bool{}
+	for _, name := range notForClients() {
+		skip[name] = true
+	}
+	for name, value := range resp.Header.All() {
+		if !skip[http.CanonicalHeaderKey(name)] {
+			h.Add(name, value)
+		}
+	}
+	vary(h, req, resp)
+	if extensionPage(req.Path) {
+		h.Set("X-Content-Type-Options", "nosniff")
+	}
+	hasBody := resp.Status != http.StatusNoContent && resp.Status != http.StatusNotModified
+	if n := resp.Body.Size(); hasBody && n >= 0 && (n > 0 || req.Method != http.MethodHead) {
+		h.Set("Content-Length", strconv.FormatInt(n, 10))
+	} else if v := resp.Header.Get("Content-Length"); req.Method == http.MethodHead && v != "" {
+		h.Set("Content-Length", v)
+	}
+	w.WriteHeader(resp.Status)
+	if !hasBody || req.Method == http.MethodHead {
+		return nil
+	}
+	return copyBody(w, resp.Body)
+}
+
+// vary names what the answer depends on here: who calls, and what they
+// accept. What an extension said of itself is kept.
+func vary(h http.Header, req core.Request, resp core.Response) {
+	names := []string{"Accept", "Accept-Encoding", "Accept-Language", "Authorization"}
+	if extensionPage(req.Path) {
+		names = append(names, "Cookie")
+	}
+	for _, v := range resp.Header.Values("Vary") {
+		for name := range strings.SplitSeq(v, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if name != "" && !contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	h.Set("Vary", strings.Join(names, ", "))
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+func extensionPage(path string) bool { return strings.HasPrefix(path, "/ext-ui/") }
+
+// copyBody streams the body, and sends on at once what a system sends piece
+// by piece.
+func copyBody(w http.ResponseWriter, body *core.Body) error {
+	var dst io.Writer = w
+	if body.Size() < 0 {
+		dst = flusher{w, http.NewResponseController(w)}
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	src := body.Open()
+	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, *buf)
+	err = errors.Join(err, src.Close())
+	for name, values := range body.Trailer() {
+		for _, v := range values {
+			w.Header().Add(http.TrailerPrefix+name, v)
+		}
+	}
+	return err
+}
+
+// flusher sends every piece on at once.
+type flusher struct {
+	w  io.Writer
+	rc *http.ResponseController
+}
+
+// Write writes and flushes.
+func (f flusher) Write(b []byte) (int, error) {
+	n, err := f.w.Write(b)
+	if err == nil {
+		err = f.rc.Flush()
+	}
+	return n, err
+}
+
+// writeError answers in the form of the API that the path belongs to.
+func (g *Gateway) writeError(w http.ResponseWriter, r *http.Request, path, id string, err error) {
+	if code := core.ErrorCode(err); code == core.Internal || code == core.BadUpstream || code == core.Unavailable {
+		g.opts.Log.Warn("a call failed", "request_id", id, "path", path, "err", err)
+	}
+	if path == "/api" || strings.HasPrefix(path, "/api/") {
+		vxml.WriteError(w, r.Header.Values("Accept"), id, err)
+		return
+	}
+	cloudapi.WriteError(w, id, err)
+}
