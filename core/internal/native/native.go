@@ -1,0 +1,171 @@
+// Package native is the API that is being extended, as a connection: who am I,
+// which organisations are there, what is this cloud. It answers from the view
+// and never waits.
+package native
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/live"
+	"github.com/annex-gateway/annex/core/internal/vxml"
+)
+
+// Options are what the native API can be told. View is needed.
+type Options struct {
+	// View gives the newest picture of who there is.
+	View func() *live.View
+	// Version is the release that clients are told of: at least three numbers
+	// with dots between them. Clients take it for what the API can do.
+	Version string
+	// Built is the date that goes with it.
+	Built time.Time
+}
+
+// The default release: the first that speaks the highest listed version.
+const (
+	defaultVersion = "10.6.0.1"
+	defaultBuilt   = 1767225600 // 1 January 2026
+)
+
+// Native is the built-in API as a core.Conn.
+type Native struct {
+	view        func() *live.View
+	description string
+	closed      atomic.Bool
+}
+
+var _ core.Conn = (*Native)(nil)
+
+// New makes a Native.
+func New(opts Options) *Native {
+	if opts.Version == "" {
+		opts.Version = defaultVersion
+	}
+	if opts.Built.IsZero() {
+		opts.Built = time.Unix(defaultBuilt, 0)
+	}
+	return &Native{
+		view:        opts.View,
+		description: opts.Version + " " + opts.Built.UTC().Format("Mon Jan 02 15:04:05 MST 2006"),
+	}
+}
+
+// Close makes all later calls fail. There is nothing to wait for.
+func (n *Native) Close() error {
+	n.closed.Store(true)
+	return nil
+}
+
+// Do answers a message. A path that is not here is NotFound.
+func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
+	if err := ctx.Err(); err != nil {
+		return m, err
+	}
+	if n.closed.Load() {
+		return m, core.Errorf(core.Unavailable, "the gateway is stopping; try again in a moment")
+	}
+	q := query{
+		caller: m.Caller, directory: n.view().Directory, base: m.Request.BaseURL(), description: n.description,
+	}
+	page, err := q.find(m.Request.Path)
+	if err != nil {
+		return m, err
+	}
+	switch method := m.Request.Method; {
+	case method != http.MethodGet && method != http.MethodHead:
+		return m, vxml.NotAllowed(method, m.Request.Path, page.verbs()...)
+	case !m.Caller.Known():
+		return m, core.Errorf(core.Unauthenticated, "%s is for users that are logged in: send an Authorization header", m.Request.Path)
+	}
+	e, err := page.make()
+	if err != nil {
+		return m, err
+	}
+	return m.Answer(response(m.Request, page.media, e)), nil
+}
+
+func response(r core.Request, media string, e *vxml.Element) core.Response {
+	choice := vxml.Choose(r.Header.Values("Accept"))
+	body := choice.Encode(e)
+	out := core.Response{
+		Status: http.StatusOK,
+		Header: core.NewHeader(
+			"Content-Type", choice.ContentType(media),
+			"Content-Length", strconv.Itoa(len(body)),
+			"Cache-Control", "no-store",
+			"X-Content-Type-Options", "nosniff",
+		),
+	}
+	if r.Method != http.MethodHead {
+		out.Body = core.BytesBody(body)
+	}
+	return out
+}
+
+// query is one call.
+type query struct {
+	caller      core.Caller
+	directory   *live.Directory
+	base        string
+	description string
+}
+
+// page is what stands at a path.
+type page struct {
+	media string
+	make  func() (*vxml.Element, error)
+	more  string // a verb that somebody else serves there
+}
+
+func (p page) verbs() []string {
+	verbs := []string{http.MethodGet, http.MethodHead}
+	if p.more != "" {
+		verbs = append(verbs, p.more)
+	}
+	return verbs
+}
+
+func always(f func() *vxml.Element) func() (*vxml.Element, error) {
+	return func() (*vxml.Element, error) { return f(), nil }
+}
+
+// find gives the page of a path. Collections may end in a slash.
+func (q query) find(path string) (page, error) {
+	path = strings.TrimSuffix(path, "/")
+	switch path {
+	case "/api/session":
+		return page{vxml.MediaSession, always(q.session), http.MethodDelete}, nil
+	case "/api/admin":
+		return page{vxml.MediaCloud, always(q.cloud), ""}, nil
+	case "/api/org":
+		return page{vxml.MediaOrgList, always(q.orgs), ""}, nil
+	}
+	if id, ok := strings.CutPrefix(path, "/api/org/"); ok && !strings.Contains(id, "/") {
+		return page{vxml.MediaOrg, func() (*vxml.Element, error) { return q.org(id, q.orgView) }, ""}, nil
+	}
+	if id, ok := strings.CutPrefix(path, "/api/admin/org/"); ok && !strings.Contains(id, "/") {
+		return page{vxml.MediaAdminOrg, func() (*vxml.Element, error) { return q.org(id, q.adminView) }, ""}, nil
+	}
+	return page{}, core.Errorf(core.NotFound, "nothing is served at %s", path)
+}
+
+// visible returns the organisations that the caller may see, by name.
+func (q query) visible() []core.Org {
+	if !q.caller.Provider() {
+		if o, ok := q.directory.Org(q.caller.OrgID); ok {
+			return []core.Org{o}
+		}
+		return nil
+	}
+	all := q.directory.Orgs()
+	slices.SortFunc(all, func(a, b core.Org) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return all
+}

@@ -1,0 +1,57 @@
+package wasm
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// maxLogLine is the greatest length of a line that a guest may log.
+const maxLogLine = 4 << 10
+
+// guestLog writes what guests of one system say into the host's log, no more
+// than so many lines in a second.
+type guestLog struct {
+	log   *slog.Logger
+	limit int
+
+	mu      sync.Mutex
+	second  int64
+	lines   int
+	dropped int
+}
+
+func (l *guestLog) enabled(ctx context.Context, level slog.Level) bool {
+	return l.log.Enabled(ctx, level)
+}
+
+func (l *guestLog) write(ctx context.Context, level slog.Level, requestID, text string) {
+	dropped, ok := l.admit(time.Now().Unix())
+	if !ok {
+		return
+	}
+	if dropped > 0 {
+		l.log.WarnContext(ctx, "the extension logs too much; lines were dropped", "dropped", dropped)
+	}
+	attrs := []any{"text", text[:min(len(text), maxLogLine)]}
+	if requestID != "" {
+		attrs = append(attrs, "request", requestID)
+	}
+	l.log.Log(ctx, level, "extension says", attrs...)
+}
+
+func (l *guestLog) admit(now int64) (dropped int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now != l.second {
+		dropped = l.dropped
+		l.second, l.lines, l.dropped = now, 0, 0
+	}
+	if l.lines >= l.limit {
+		l.dropped++
+		return 0, false
+	}
+	l.lines++
+	return dropped, true
+}

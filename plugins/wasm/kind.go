@@ -1,0 +1,175 @@
+package wasm
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/plugins/wasm/inspect"
+)
+
+// Options are the operator's bounds. A zero field means its default.
+type Options struct {
+	CacheDir       string         // compiled modules are kept here; default: in memory only
+	Inspect        inspect.Limits // what a module may declare; its memory follows from MaxMemoryBytes
+	MaxMemoryBytes int64          // greatest memory a registration may ask for; default 1 GiB
+	MaxDeadline    time.Duration  // greatest time limit a registration may ask for; default 10 s
+	MaxConcurrency int            // greatest number of guests a registration may ask for; default 256
+	CompileTimeout time.Duration  // default 60 s
+	StartTimeout   time.Duration  // for the start functions of one guest; default 5 s
+	Wait           time.Duration  // longest wait for a free guest; default 10 s
+	Grace          time.Duration  // longest wait of Close for calls in flight; default 30 s
+	Idle           time.Duration  // a guest unused for so long is given up; default 1 min
+	BodyBytes      int64          // greatest body that is buffered; default 10 MiB
+	LogLines       int            // of one system in a second; default 100
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.MaxMemoryBytes, 1<<30)
+	setDefault(&o.MaxDeadline, 10*time.Second)
+	setDefault(&o.MaxConcurrency, 256)
+	setDefault(&o.CompileTimeout, time.Minute)
+	setDefault(&o.StartTimeout, 5*time.Second)
+	setDefault(&o.Wait, 10*time.Second)
+	setDefault(&o.Grace, 30*time.Second)
+	setDefault(&o.Idle, time.Minute)
+	setDefault(&o.BodyBytes, 10<<20)
+	setDefault(&o.LogLines, 100)
+	if o.Inspect.Bytes == 0 {
+		o.Inspect.Bytes = 64 << 20
+	}
+	o.Inspect.MemoryPages = uint32(o.MaxMemoryBytes / pageSize)
+	return o
+}
+
+func setDefault[T int | int64 | time.Duration](p *T, v T) {
+	if *p == 0 {
+		*p = v
+	}
+}
+
+// Kind is the kind of external system that is a WebAssembly module.
+type Kind struct {
+	opts    Options
+	host    core.Host
+	modules *modules
+}
+
+// New makes the kind. The host must be a [core.ModuleSource] for systems to
+// be registered.
+func New(ctx context.Context, host core.Host, opts Options) (*Kind, error) {
+	opts = opts.withDefaults()
+	if opts.MaxMemoryBytes < pageSize || opts.MaxMemoryBytes > maxPages*pageSize {
+		return nil, core.Errorf(core.Invalid, "WASM memory limit %d: 64 KiB to 4 GiB are possible", opts.MaxMemoryBytes)
+	}
+	source, _ := host.(core.ModuleSource)
+	m, err := newModules(ctx, source, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Kind{opts: opts, host: host, modules: m}, nil
+}
+
+// Name is the word in System.Kind.
+func (k *Kind) Name() string { return core.KindWASM }
+
+// Stages tells where modules may stand.
+func (k *Kind) Stages() []core.Stage {
+	return []core.Stage{core.OnArrival, core.OnAuthorize, core.OnDispatch, core.OnResponse, core.OnLog}
+}
+
+// Check compiles the module and starts one guest. It leaves nothing behind
+// but the compiled code in the cache.
+func (k *Kind) Check(ctx context.Context, sys core.System) error {
+	p, err := k.newPool(ctx, sys)
+	if err != nil {
+		return asInvalid(err)
+	}
+	p.close(ctx, k.opts.Grace)
+	return nil
+}
+
+// asInvalid gives the code that a registration's errors have, unless it was
+// not the module's fault.
+func asInvalid(err error) error {
+	switch core.ErrorCode(err) {
+	case core.Invalid, core.Timeout, core.Unavailable, core.Internal:
+		return err
+	}
+	return core.WrapError(core.Invalid, err, "%s", core.ErrorMessage(err))
+}
+
+// Open compiles the module and starts its first guest.
+func (k *Kind) Open(ctx context.Context, sys core.System) (core.Conn, error) {
+	p, err := k.newPool(ctx, sys)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(p), nil
+}
+
+func (k *Kind) newPool(ctx context.Context, sys core.System) (*pool, error) {
+	set, err := k.settings(sys)
+	if err != nil {
+		return nil, err
+	}
+	mod, err := k.modules.acquire(ctx, set.digest)
+	if err != nil {
+		return nil, err
+	}
+	if need := int64(mod.info.MinPages) * pageSize; need > set.memory {
+		k.modules.release(ctx, mod)
+		return nil, core.Errorf(core.Invalid, "the module starts with %d bytes of memory and the registration allows %d: raise memoryBytes", need, set.memory)
+	}
+	p := newPool(k, mod, set)
+	g, err := p.acquire(ctx)
+	if err != nil {
+		p.close(ctx, k.opts.Grace)
+		return nil, err
+	}
+	p.release(ctx, g)
+	return p, nil
+}
+
+// Close frees the runtime. All Conns must be closed before.
+func (k *Kind) Close() error { return k.modules.close() }
+
+// settings are those of a registration, with defaults filled in.
+type settings struct {
+	name        string // of the system, for messages
+	triplet     string // for logs
+	digest      string
+	config      []byte
+	memory      int64
+	deadline    time.Duration
+	concurrency int
+	rewrite     bool
+}
+
+func (k *Kind) settings(sys core.System) (settings, error) {
+	w, err := core.DecodeSettings[core.WASMSettings](sys)
+	if err != nil {
+		return settings{}, err
+	}
+	setDefault(&w.MemoryBytes, min(128<<20, k.opts.MaxMemoryBytes))
+	setDefault(&w.DeadlineMS, min(100, k.opts.MaxDeadline.Milliseconds()))
+	setDefault(&w.Concurrency, min(4*runtime.GOMAXPROCS(0), k.opts.MaxConcurrency))
+	switch {
+	case !validDigest(w.Module):
+		return settings{}, core.Errorf(core.Invalid, "module %q: the digest of an uploaded module is needed, as sha256: and 64 hexadecimal digits", w.Module)
+	case w.MemoryBytes < pageSize || w.MemoryBytes > k.opts.MaxMemoryBytes:
+		return settings{}, core.Errorf(core.Invalid, "memoryBytes %d: %d to %d are allowed", w.MemoryBytes, pageSize, k.opts.MaxMemoryBytes)
+	case w.DeadlineMS < 1 || w.DeadlineMS > k.opts.MaxDeadline.Milliseconds():
+		return settings{}, core.Errorf(core.Invalid, "deadlineMS %d: 1 to %d are allowed", w.DeadlineMS, k.opts.MaxDeadline.Milliseconds())
+	case w.Concurrency < 1 || w.Concurrency > k.opts.MaxConcurrency:
+		return settings{}, core.Errorf(core.Invalid, "concurrency %d: 1 to %d are allowed", w.Concurrency, k.opts.MaxConcurrency)
+	}
+	if string(w.Config) == "null" {
+		w.Config = nil
+	}
+	return settings{
+		name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: w.Config, memory: w.MemoryBytes,
+		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
+	}, nil
+}

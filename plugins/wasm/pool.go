@@ -1,0 +1,183 @@
+package wasm
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// pool holds the guests of one system. A guest is taken for one call and
+// given back after it; there are never more than the registration allows.
+type pool struct {
+	kind *Kind
+	mod  *module
+	set  settings
+	log  *guestLog
+
+	slots chan struct{} // one token for every guest that is taken
+
+	mu     sync.Mutex
+	idle   []*guest // the one used last at the end
+	all    map[*guest]struct{}
+	live   int // guests there are, those being started included
+	closed bool
+	freed  bool // the module is released
+}
+
+func newPool(k *Kind, mod *module, set settings) *pool {
+	return &pool{
+		kind: k, mod: mod, set: set,
+		log:   &guestLog{log: k.host.Log().With("system", set.triplet), limit: k.opts.LogLines},
+		slots: make(chan struct{}, set.concurrency),
+		all:   map[*guest]struct{}{},
+	}
+}
+
+// acquire gives a guest of the caller's own, until it is released.
+func (p *pool) acquire(ctx context.Context) (*guest, error) {
+	if err := p.slot(ctx); err != nil {
+		return nil, err
+	}
+	g, err := p.take()
+	if g == nil && err == nil {
+		g, err = p.start(ctx)
+	}
+	if err != nil {
+		<-p.slots
+		return nil, err
+	}
+	return g, nil
+}
+
+func (p *pool) slot(ctx context.Context) error {
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(p.kind.opts.Wait)
+	defer timer.Stop()
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return core.WrapError(core.Unavailable, ctx.Err(), "WASM extension '%s' is busy: all of its %d guests are in use", p.set.name, p.set.concurrency)
+}
+
+// take gives an idle guest, or nil where one must be started.
+func (p *pool) take() (*guest, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, p.stopping()
+	}
+	last := len(p.idle) - 1
+	if last < 0 {
+		p.live++
+		return nil, nil //nolint:nilnil // nil means: start one, which is counted already
+	}
+	g := p.idle[last]
+	p.idle = slices.Delete(p.idle, last, last+1)
+	return g, nil
+}
+
+func (p *pool) start(ctx context.Context) (*guest, error) {
+	g, err := startGuest(ctx, p)
+	if err != nil {
+		p.discard(ctx, nil, 1)
+		return nil, err
+	}
+	p.mu.Lock()
+	p.all[g] = struct{}{}
+	p.mu.Unlock()
+	return g, nil
+}
+
+func (p *pool) stopping() error {
+	return core.WrapError(core.Unavailable, errClosing, "WASM extension '%s' is being stopped", p.set.name)
+}
+
+// release takes a guest back, or throws it away where it is dead. A guest
+// that has not been needed for long goes with it.
+func (p *pool) release(ctx context.Context, g *guest) {
+	now := time.Now()
+	g.used = now
+	g.out.flush(ctx)
+	var gone []*guest
+	p.mu.Lock()
+	if g.dead || g.mod.IsClosed() || p.closed {
+		gone = append(gone, g)
+	} else {
+		p.idle = append(p.idle, g)
+		if old := p.idle[0]; old != g && now.Sub(old.used) > p.kind.opts.Idle {
+			gone = append(gone, old)
+			p.idle = slices.Delete(p.idle, 0, 1)
+		}
+	}
+	p.mu.Unlock()
+	p.discard(ctx, gone, len(gone))
+	<-p.slots
+}
+
+// discard closes guests, takes n off the count of those alive, and lets go of
+// the module when a closed pool has none left.
+func (p *pool) discard(ctx context.Context, gone []*guest, n int) {
+	for _, g := range gone {
+		g.close(ctx)
+	}
+	p.mu.Lock()
+	for _, g := range gone {
+		delete(p.all, g)
+	}
+	p.live -= n
+	last := p.closed && p.live == 0 && !p.freed
+	p.freed = p.freed || last
+	p.mu.Unlock()
+	if last {
+		p.kind.modules.release(ctx, p.mod)
+	}
+}
+
+// close refuses new calls, waits for those in flight, and after the grace
+// interrupts them.
+func (p *pool) close(ctx context.Context, grace time.Duration) {
+	p.mu.Lock()
+	p.closed = true
+	gone := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	p.discard(ctx, gone, len(gone))
+	if !p.drain(grace) {
+		p.mu.Lock()
+		for g := range p.all {
+			g.interrupt(errClosing)
+		}
+		p.mu.Unlock()
+		p.drain(time.Second)
+	}
+}
+
+// drain waits until no guest is taken.
+func (p *pool) drain(most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	got := 0
+	defer func() {
+		for ; got > 0; got-- {
+			<-p.slots
+		}
+	}()
+	for ; got < cap(p.slots); got++ {
+		select {
+		case p.slots <- struct{}{}:
+		case <-timer.C:
+			return false
+		}
+	}
+	return true
+}

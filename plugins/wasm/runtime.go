@@ -1,0 +1,126 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/plugins/wasm/inspect"
+)
+
+const (
+	pageSize = 64 << 10
+	maxPages = 1 << 16
+)
+
+// hostRuntime is the engine with everything that guests may import.
+type hostRuntime struct {
+	wazero.Runtime
+	cache   wazero.CompilationCache
+	borders []border
+	offers  map[string]map[string]inspect.Signature // host module → function → type
+}
+
+// wasiNames are the names under which WASI is asked for. The older one has
+// the same functions; where a structure differs it is one that needs a file
+// system, and there is none.
+func wasiNames() []string { return []string{wasi_snapshot_preview1.ModuleName, "wasi_unstable"} }
+
+func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*hostRuntime, error) {
+	cache := wazero.NewCompilationCache()
+	if opts.CacheDir != "" {
+		var err error
+		if cache, err = wazero.NewCompilationCacheWithDir(opts.CacheDir); err != nil {
+			return nil, core.WrapError(core.Unavailable, err, "the cache of compiled WASM modules in %s cannot be used: make it a writable directory", opts.CacheDir)
+		}
+	}
+	config := wazero.NewRuntimeConfig().
+		WithCompilationCache(cache).
+		WithCoreFeatures(api.CoreFeaturesV2).
+		WithMemoryLimitPages(uint32(opts.MaxMemoryBytes / pageSize)).
+		WithCloseOnContextDone(true).
+		WithDebugInfoEnabled(false)
+	r := &hostRuntime{
+		Runtime: wazero.NewRuntimeWithConfig(ctx, config), cache: cache,
+		borders: borders, offers: map[string]map[string]inspect.Signature{},
+	}
+	for _, name := range wasiNames() {
+		b := r.NewHostModuleBuilder(name)
+		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
+		if err := r.install(ctx, name, b.Compile); err != nil {
+			return nil, errors.Join(err, r.close(ctx))
+		}
+	}
+	for _, b := range borders {
+		compile := func(ctx context.Context) (wazero.CompiledModule, error) { return b.install(ctx, r) }
+		if err := r.install(ctx, b.hostModule(), compile); err != nil {
+			return nil, errors.Join(err, r.close(ctx))
+		}
+	}
+	return r, nil
+}
+
+func (r *hostRuntime) install(ctx context.Context, name string, compile func(context.Context) (wazero.CompiledModule, error)) error {
+	code, err := compile(ctx)
+	if err != nil {
+		return core.WrapError(core.Internal, err, "the host module %s cannot be built", name)
+	}
+	if _, err = r.InstantiateModule(ctx, code, wazero.NewModuleConfig().WithName(name)); err != nil {
+		return core.WrapError(core.Internal, err, "the host module %s cannot be started", name)
+	}
+	offers := map[string]inspect.Signature{}
+	for fn, def := range code.ExportedFunctions() {
+		offers[fn] = inspect.Signature{Params: def.ParamTypes(), Results: def.ResultTypes()}
+	}
+	r.offers[name] = offers
+	return nil
+}
+
+// borderOf tells which border a module is written for, and refuses what no
+// border can run, by name.
+func (r *hostRuntime) borderOf(m *inspect.Module) (border, error) {
+	for _, i := range m.Imports {
+		offered, known := r.offers[i.Module][i.Name]
+		switch {
+		case i.Sort != inspect.Function:
+			return nil, core.Errorf(core.Invalid, "the module imports the %s %s.%s, and only functions are offered", i.Sort, i.Module, i.Name)
+		case !known:
+			return nil, core.Errorf(core.Invalid, "the module imports %s.%s, which is not offered", i.Module, i.Name)
+		case !offered.Equal(i.Signature):
+			return nil, core.Errorf(core.Invalid, "the module imports %s.%s with another type than it has", i.Module, i.Name)
+		}
+	}
+	var why error
+	for _, b := range r.borders {
+		if err := b.check(m); err != nil {
+			why = errors.Join(why, err)
+			continue
+		}
+		return b, nil
+	}
+	return nil, why
+}
+
+func (r *hostRuntime) compile(ctx context.Context, b []byte) (code wazero.CompiledModule, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			code, err = nil, core.WrapError(core.Invalid, fmt.Errorf("panic: %v", p), "the compiler gave up on the module")
+		}
+	}()
+	code, err = r.CompileModule(ctx, b)
+	if err != nil {
+		// The compiler's text describes the author's own module; it names
+		// neither paths nor anything of the gateway.
+		return nil, core.WrapError(core.Invalid, err, "the module is not valid: %s", err)
+	}
+	return code, nil
+}
+
+func (r *hostRuntime) close(ctx context.Context) error {
+	return errors.Join(r.Close(ctx), r.cache.Close(ctx))
+}
