@@ -17,8 +17,10 @@ var ErrBodyTaken = errors.New("the body was already read as a stream")
 // A nil Body is empty. A Body is safe for concurrent use; a stream opened from
 // it is not.
 type Body struct {
-	mu      sync.Mutex
-	stream  io.ReadCloser // nil once buffered or taken
+	reading sync.Mutex // held while the stream is read into bytes
+
+	mu      sync.Mutex    // guards what follows; never held while reading
+	stream  io.ReadCloser // nil once buffered, taken or closed
 	bytes   []byte
 	whole   bool // bytes is everything there is
 	size    int64
@@ -77,28 +79,46 @@ func (b *Body) Bytes(limit int64) ([]byte, error) {
 	if b == nil {
 		return nil, nil
 	}
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.mu.Lock()
+	stream, have, err := b.stream, b.bytes, b.readable(limit)
+	whole := b.whole
+	b.mu.Unlock()
+	if err != nil || whole {
+		return have, err
+	}
+	rest, err := io.ReadAll(io.LimitReader(stream, limit-int64(len(have))+1))
+	return b.gathered(append(have, rest...), limit, err)
+}
+
+// readable tells why the body cannot be had within limit, or nil.
+func (b *Body) readable(limit int64) error {
+	switch {
+	case b.size > limit || int64(len(b.bytes)) > limit:
+		return tooLarge(limit)
+	case !b.whole && b.stream == nil:
+		return ErrBodyTaken
+	}
+	return nil
+}
+
+// gathered takes in what was read of the stream.
+func (b *Body) gathered(all []byte, limit int64, err error) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.size > limit || int64(len(b.bytes)) > limit {
-		return nil, tooLarge(limit)
-	}
-	if b.whole {
-		return b.bytes, nil
-	}
-	if b.stream == nil {
-		return nil, ErrBodyTaken
-	}
-	rest, err := io.ReadAll(io.LimitReader(b.stream, limit-int64(len(b.bytes))+1))
-	b.bytes = append(b.bytes, rest...)
-	if err != nil {
+	b.bytes = all
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if int64(len(b.bytes)) > limit {
+	case b.stream == nil:
+		return nil, ErrBodyTaken // closed meanwhile
+	case int64(len(all)) > limit:
 		return nil, tooLarge(limit)
 	}
-	err = b.stream.Close()
-	b.stream, b.whole, b.size = nil, true, int64(len(b.bytes))
-	return b.bytes, err
+	stream := b.stream
+	b.stream, b.whole, b.size = nil, true, int64(len(all))
+	return all, stream.Close()
 }
 
 func tooLarge(limit int64) error {
@@ -111,6 +131,8 @@ func (b *Body) Open() io.ReadCloser {
 	if b == nil {
 		return http.NoBody
 	}
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.whole {
@@ -127,7 +149,8 @@ func (b *Body) Open() io.ReadCloser {
 	return prefixed{io.MultiReader(bytes.NewReader(b.bytes), s), s}
 }
 
-// Close gives up a stream that nobody opened. It does nothing else.
+// Close gives up a stream that nobody opened, also while Bytes waits for it.
+// It does nothing else.
 func (b *Body) Close() error {
 	if b == nil {
 		return nil

@@ -47,7 +47,8 @@ type MQTTSettings struct{}
 
 // HTTPSSettings are those of an external endpoint.
 type HTTPSSettings struct {
-	RootURL string // https only; what a filter's .* matched is appended to it
+	RootURL    string // https only; what a filter's .* matched is appended to it
+	NoIdentity bool   `json:",omitempty"` // leaves X-Annex-Identity out
 }
 
 // AMQPSettings are those of a service of the older flavour.
@@ -58,7 +59,7 @@ type AMQPSettings struct {
 // WASMSettings are those of a module. A zero limit means the default.
 type WASMSettings struct {
 	Module      string          // "sha256:<hex>" of an uploaded module
-	Config      json.RawMessage // handed to the guest as it is; any JSON, or nothing
+	Config      json.RawMessage `json:",omitempty"` // handed to the guest as it is; any JSON, or nothing
 	MemoryBytes int64           // linear memory; default 128 MiB
 	DeadlineMS  int64           // guest time of one call; default 100 ms
 	Concurrency int             // guests at once; default 4 times the processors
@@ -67,11 +68,13 @@ type WASMSettings struct {
 
 // EncodeSettings gives the bytes for System.Settings.
 func EncodeSettings(v any) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // a guest gets its configuration as it was given
+	if err := e.Encode(v); err != nil {
 		panic("core: settings that cannot be encoded: " + err.Error())
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // DecodeSettings reads sys.Settings strictly as a T.

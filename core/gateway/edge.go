@@ -66,6 +66,10 @@ func (g *Gateway) recovered(w *recorder, r *http.Request, id string, v any) {
 // choose the form of an error.
 func rawPath(r *http.Request) string {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
+	if i := strings.Index(path, "://"); i > 0 { // absolute form
+		_, path, _ = strings.Cut(path[i+3:], "/")
+		path = "/" + path
+	}
 	return path
 }
 
@@ -161,7 +165,7 @@ func (g *Gateway) serveRoad(w http.ResponseWriter, r *http.Request, m core.Messa
 		g.writeError(w, r, m.Request.Path, m.ID, err)
 		return
 	}
-	if err := write(w, m.Request, *answer.Response); err != nil && r.Context().Err() == nil {
+	if err := write(r.Context(), w, m.Request, *answer.Response); err != nil && r.Context().Err() == nil {
 		g.opts.Log.Warn("the answer was cut off", "request_id", m.ID, "err", err)
 		panic(http.ErrAbortHandler) // the client must not take it for whole
 	}

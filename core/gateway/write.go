@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -65,7 +66,7 @@ func notForClients() []string {
 
 // write sends the answer of the road. An error means that the client got less
 // than there was.
-func write(w http.ResponseWriter, req core.Request, resp core.Response) error {
+func write(ctx context.Context, w http.ResponseWriter, req core.Request, resp core.Response) error {
 	if resp.Upgraded != nil {
 		return splice(w, resp)
 	}
@@ -94,7 +95,7 @@ func write(w http.ResponseWriter, req core.Request, resp core.Response) error {
 	if !hasBody || req.Method == http.MethodHead {
 		return nil
 	}
-	return copyBody(w, resp.Body)
+	return copyBody(ctx, w, resp.Body)
 }
 
 // vary names what the answer depends on here: who calls, and what they
@@ -128,7 +129,7 @@ func extensionPage(path string) bool { return strings.HasPrefix(path, "/ext-ui/"
 
 // copyBody streams the body, and sends on at once what a system sends piece
 // by piece.
-func copyBody(w http.ResponseWriter, body *core.Body) error {
+func copyBody(ctx context.Context, w http.ResponseWriter, body *core.Body) error {
 	var dst io.Writer = w
 	if body.Size() < 0 {
 		dst = flusher{w, http.NewResponseController(w)}
@@ -136,6 +137,8 @@ func copyBody(w http.ResponseWriter, body *core.Body) error {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	src := body.Open()
+	stop := context.AfterFunc(ctx, func() { _ = src.Close() }) // the client has gone
+	defer stop()
 	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, *buf)
 	err = errors.Join(err, src.Close())
 	for name, values := range body.Trailer() {

@@ -16,7 +16,7 @@ import (
 type conn struct {
 	id, name string // name is how texts call the endpoint
 	root     rootURL
-	signer   IdentitySigner // nil: no X-Annex-Identity
+	signer   core.IdentitySigner // nil: no X-Annex-Identity
 	opts     Options
 	log      *slog.Logger
 
@@ -37,6 +37,9 @@ type exchange struct {
 	why    atomic.Pointer[core.Error] // set when we ended it before its time
 	upload *upload                    // nil without a request body
 }
+
+// Streams reports that Do bounds its waits itself.
+func (c *conn) Streams() bool { return true }
 
 // Do sends the request on and answers with what comes back.
 func (c *conn) Do(ctx context.Context, m core.Message) (core.Message, error) {

@@ -11,21 +11,6 @@ import (
 	"github.com/annex-gateway/annex/core"
 )
 
-// Settings are those of an external endpoint, with what only this kind reads.
-type Settings struct {
-	core.HTTPSSettings
-	// NoIdentity switches X-Annex-Identity off for this endpoint.
-	NoIdentity bool `json:",omitempty"`
-}
-
-// IdentitySigner is offered by a host that can state in a signed token who is
-// calling. The token is for one audience, the id of an endpoint, and short
-// lived. Do calls it once for every call; keeping tokens for a while is the
-// signer's business.
-type IdentitySigner interface {
-	SignIdentity(ctx context.Context, c core.Caller, audience, tenant string) (string, error)
-}
-
 // Options are what can be set; the zero Options trusts no certificate and
 // dials public addresses only.
 type Options struct {
@@ -81,13 +66,13 @@ func setDefault[T int | time.Duration](v *T, to T) {
 // Kind is the kind of external endpoints.
 type Kind struct {
 	opts   Options
-	signer IdentitySigner // nil when the host has none
+	signer core.IdentitySigner // nil when the host has none
 	log    *slog.Logger
 }
 
-// New makes the kind. The host may offer [IdentitySigner].
+// New makes the kind. The host may offer [core.IdentitySigner].
 func New(host core.Host, opts Options) *Kind {
-	signer, _ := host.(IdentitySigner)
+	signer, _ := host.(core.IdentitySigner)
 	return &Kind{opts: opts.withDefaults(), signer: signer, log: host.Log()}
 }
 
@@ -124,11 +109,11 @@ func (k *Kind) Open(_ context.Context, sys core.System) (core.Conn, error) {
 	return c, nil
 }
 
-func (k *Kind) settings(sys core.System) (Settings, rootURL, error) {
+func (k *Kind) settings(sys core.System) (core.HTTPSSettings, rootURL, error) {
 	if sys.Kind != core.KindHTTPS {
-		return Settings{}, rootURL{}, core.Errorf(core.Invalid, "%s is of kind %q: an external endpoint of kind %q is needed", sys.Triplet(), sys.Kind, core.KindHTTPS)
+		return core.HTTPSSettings{}, rootURL{}, core.Errorf(core.Invalid, "%s is of kind %q: an external endpoint of kind %q is needed", sys.Triplet(), sys.Kind, core.KindHTTPS)
 	}
-	set, err := core.DecodeSettings[Settings](sys)
+	set, err := core.DecodeSettings[core.HTTPSSettings](sys)
 	if err != nil {
 		return set, rootURL{}, err
 	}

@@ -112,7 +112,7 @@ func endpoint(root string) core.System {
 		ID:   core.SystemID(core.KindHTTPS, "acme", "clip", "1.0.0"),
 		Kind: core.KindHTTPS, Vendor: "acme", Name: "clip", Version: "1.0.0",
 		Enabled: true, Priority: core.DefaultPriority,
-		Settings: core.EncodeSettings(Settings{HTTPSSettings: core.HTTPSSettings{RootURL: root}}),
+		Settings: core.EncodeSettings(core.HTTPSSettings{RootURL: root}),
 	}
 }
 

@@ -290,7 +290,7 @@ func TestWhoCallsIsSignedForTheEndpoint(t *testing.T) {
 	}
 
 	sys := endpoint(s.URL)
-	sys.Settings = core.EncodeSettings(Settings{HTTPSSettings: core.HTTPSSettings{RootURL: s.URL}, NoIdentity: true})
+	sys.Settings = core.EncodeSettings(core.HTTPSSettings{RootURL: s.URL, NoIdentity: true})
 	off, err := New(host, Options{Trust: TrustOnly(ca.pool()), Guard: local.Guard}).Open(t.Context(), sys)
 	if err != nil {
 		t.Fatal(err)

@@ -112,9 +112,10 @@ func TestAnExtensionReachesItsOwnTwoTopicsOnly(t *testing.T) {
 	}
 	for i, sys := range systems {
 		own, answerTo := Topics(sys)
-		if i == 0 {
+		switch i {
+		case 0:
 			topics = append(topics, strange...)
-		} else if i == 1 {
+		case 1:
 			topics = topics[:len(topics)-len(strange)]
 		}
 		for _, version := range []byte{4, 5} {

@@ -235,8 +235,12 @@ func TestARequestInTheReplyReplacesTheRequest(t *testing.T) {
 		return &wire.Response{ID: req.ID, Message: *reply.Load()}
 	})
 	reply.Store(&wire.Message{IsRequest: true, Method: "put", RequestURI: "/api/b%20c", Query: "d=e", Body: []byte("new"), Headers: []wire.Field{
-		{Name: "X", Value: "y"}, {Name: "Authorization", Value: "Bearer other"}, {Name: "X_vcloud_authorization", Value: "other"},
-		{Name: "Cookie", Value: "c=3; vcloud_jwt=other"}, {Name: "Host", Value: "evil"}, {Name: "Content-Length", Value: "99"},
+		{Name: "X", Value: "y"},
+		{Name: "Authorization", Value: "Bearer other"},
+		{Name: "X_vcloud_authorization", Value: "other"},
+		{Name: "Cookie", Value: "c=3; vcloud_jwt=other"},
+		{Name: "Host", Value: "evil"},
+		{Name: "Content-Length", Value: "99"},
 	}})
 	m := message("/api/x", []byte("old"))
 	m.Request.Header = core.NewHeader("Authorization", "Bearer me", "Cookie", "a=1; vcloud_jwt=me", "Accept", "*/*")
@@ -267,9 +271,16 @@ func TestARequestWithoutHeadersKeepsThoseOfTheOldOne(t *testing.T) {
 
 func TestHeadersOfAReplyAreFiltered(t *testing.T) {
 	res := answer(&wire.Message{Status: 204, Body: []byte("dropped"), Headers: []wire.Field{
-		{Name: "Connection", Value: "close, x-own"}, {Name: "X-Own", Value: "1"}, {Name: "Content-Length", Value: "7"},
-		{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Set-Cookie", Value: "a=b"}, {Name: "Authorization", Value: "x"},
-		{Name: "X-Vcloud-Authorization", Value: "x"}, {Name: "Vary", Value: "*"}, {Name: "X-Kept", Value: " 1 "}, {Name: "X-Kept", Value: "2"},
+		{Name: "Connection", Value: "close, x-own"},
+		{Name: "X-Own", Value: "1"},
+		{Name: "Content-Length", Value: "7"},
+		{Name: "Transfer-Encoding", Value: "chunked"},
+		{Name: "Set-Cookie", Value: "a=b"},
+		{Name: "Authorization", Value: "x"},
+		{Name: "X-Vcloud-Authorization", Value: "x"},
+		{Name: "Vary", Value: "*"},
+		{Name: "X-Kept", Value: " 1 "},
+		{Name: "X-Kept", Value: "2"},
 	}}, nil)
 	if fmt.Sprint(res.Header.Clone()) != "map[X-Kept:[1 2]]" || res.Body.Size() != 0 {
 		t.Errorf("got %+v", res)

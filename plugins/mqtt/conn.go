@@ -36,6 +36,9 @@ func (c *conn) Do(ctx context.Context, m core.Message) (core.Message, error) {
 		return m, err
 	}
 	defer c.leave()
+	if err := ctx.Err(); err != nil {
+		return m, err
+	}
 	if err := c.Ready(); err != nil { // before anything is read or minted
 		c.kind.stats.unserved.Add(1)
 		return m, err
@@ -153,7 +156,7 @@ func (c *conn) send(req *wire.Request) (*waiter, error) {
 	sessions := k.ready(c.sys.ID)
 	turn := c.turn.Add(1)
 	for i := range sessions {
-		s := sessions[(turn+uint64(i))%uint64(len(sessions))] //nolint:gosec // an index is not negative
+		s := sessions[(turn+uint64(i))%uint64(len(sessions))]
 		w := k.waiters.add(req.ID, s)
 		if s.enqueue(delivery{w, buf}) {
 			return w, nil

@@ -36,7 +36,7 @@ func (k *Kind) serve(w http.ResponseWriter, r *http.Request) {
 		return // the upgrader has answered
 	}
 	sock := &socket{ws: ws, writeTimeout: k.opts.WriteTimeout, guard: packetGuard{limit: strangerPacket}}
-	sock.remote, _ = netip.ParseAddrPort(r.RemoteAddr) // the zero value is an address like any other
+	sock.remote = remote(r)
 	ws.SetPongHandler(sock.pong)
 	_ = ws.SetReadDeadline(time.Now().Add(k.opts.ConnectTimeout)) // fails later if at all
 	if !k.track(sock) {
@@ -45,6 +45,17 @@ func (k *Kind) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer k.untrack(sock)
 	k.establish(r.Context(), sock)
+}
+
+// remote is the client's address, with or without a port; the zero value is
+// an address like any other.
+func remote(r *http.Request) netip.AddrPort {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		addr, _ := netip.ParseAddr(r.RemoteAddr)
+		return netip.AddrPortFrom(addr, 0)
+	}
+	return at
 }
 
 // enter counts a connection in, unless the broker is closed or full.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -69,20 +68,20 @@ type rig struct {
 	srv  *httptest.Server
 }
 
-func newRig(t testing.TB, opts Options) *rig {
-	t.Helper()
-	return startRig(t, opts, httptest.NewTLSServer)
+func newRig(tb testing.TB, opts Options) *rig {
+	tb.Helper()
+	return startRig(tb, opts, httptest.NewTLSServer)
 }
 
 // newPlainRig is for tests with hundreds of connections: handshakes are slow.
-func newPlainRig(t testing.TB, opts Options) *rig {
-	t.Helper()
-	return startRig(t, opts, httptest.NewServer)
+func newPlainRig(tb testing.TB, opts Options) *rig {
+	tb.Helper()
+	return startRig(tb, opts, httptest.NewServer)
 }
 
-func startRig(t testing.TB, opts Options, start func(http.Handler) *httptest.Server) *rig {
-	t.Helper()
-	host := &fakeHost{log: slog.New(slog.NewTextHandler(io.Discard, nil)), systems: map[string]core.System{}}
+func startRig(tb testing.TB, opts Options, start func(http.Handler) *httptest.Server) *rig {
+	tb.Helper()
+	host := &fakeHost{log: slog.New(slog.DiscardHandler), systems: map[string]core.System{}}
 	if opts.FlapLimit == 0 {
 		opts.FlapLimit = -1
 	}
@@ -91,9 +90,9 @@ func startRig(t testing.TB, opts Options, start func(http.Handler) *httptest.Ser
 	path, h := k.Mount()
 	mux.Handle(path, h)
 	r := &rig{Kind: k, host: host, srv: start(mux)}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := k.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 		r.srv.Close()
 	})
@@ -122,15 +121,15 @@ func (r *rig) system(name string) core.System {
 	return sys
 }
 
-func (r *rig) open(t testing.TB, sys core.System) core.Conn {
-	t.Helper()
-	c, err := r.Open(t.Context(), sys)
+func (r *rig) open(tb testing.TB, sys core.System) core.Conn {
+	tb.Helper()
+	c, err := r.Open(tb.Context(), sys)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := c.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return c
@@ -146,41 +145,41 @@ func (r *rig) clientOptions(user, clientID string) *paho.ClientOptions {
 	return o
 }
 
-func connect(t testing.TB, o *paho.ClientOptions) paho.Client {
-	t.Helper()
+func connect(tb testing.TB, o *paho.ClientOptions) paho.Client {
+	tb.Helper()
 	c := paho.NewClient(o)
-	wait(t, c.Connect())
-	t.Cleanup(func() { c.Disconnect(0) })
+	wait(tb, c.Connect())
+	tb.Cleanup(func() { c.Disconnect(0) })
 	return c
 }
 
-func wait(t testing.TB, token paho.Token) {
-	t.Helper()
+func wait(tb testing.TB, token paho.Token) {
+	tb.Helper()
 	if !token.WaitTimeout(guard) {
-		t.Fatal("the broker does not answer")
+		tb.Fatal("the broker does not answer")
 	}
 	if token.Error() != nil {
-		t.Fatal(token.Error())
+		tb.Fatal(token.Error())
 	}
 }
 
 // service connects sys and answers every request with handle's reply; a nil
 // reply is none. Replies go out with the given QoS.
-func (r *rig) service(t testing.TB, sys core.System, clientID string, qos byte, handle func(wire.Request) *wire.Response) paho.Client {
-	t.Helper()
+func (r *rig) service(tb testing.TB, sys core.System, clientID string, qos byte, handle func(wire.Request) *wire.Response) paho.Client {
+	tb.Helper()
 	monitor, respond := Topics(sys)
-	c := connect(t, r.clientOptions(sys.Triplet(), clientID))
+	c := connect(tb, r.clientOptions(sys.Triplet(), clientID))
 	tok := c.Subscribe(monitor, qos, func(c paho.Client, m paho.Message) {
 		req, err := wire.DecodeRequest(m.Payload())
 		if err != nil {
-			t.Errorf("a request that cannot be read: %v", err)
+			tb.Errorf("a request that cannot be read: %v", err)
 			return
 		}
 		if reply := handle(req); reply != nil {
 			c.Publish(respond, qos, false, wire.AppendResponse(nil, reply))
 		}
 	})
-	wait(t, tok)
+	wait(tb, tok)
 	return c
 }
 
@@ -205,11 +204,11 @@ func message(path string, body []byte) core.Message {
 	}
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(guard); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("never: " + what)
+			tb.Fatal("never: " + what)
 		}
 	}
 }
@@ -222,16 +221,16 @@ type raw struct {
 	gone error
 }
 
-func (r *rig) dial(t testing.TB) *raw {
-	t.Helper()
+func (r *rig) dial(tb testing.TB) *raw {
+	tb.Helper()
 	d := websocket.Dialer{TLSClientConfig: r.tls(), Subprotocols: []string{"mqtt"}, HandshakeTimeout: guard}
-	ws, res, err := d.DialContext(t.Context(), r.url(), nil)
+	ws, res, err := d.DialContext(tb.Context(), r.url(), nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	_ = res.Body.Close()
-	c := &raw{t: t, ws: ws}
-	t.Cleanup(func() { _ = ws.Close() })
+	c := &raw{t: tb, ws: ws}
+	tb.Cleanup(func() { _ = ws.Close() })
 	return c
 }
 

@@ -83,7 +83,7 @@ func (h *hook) OnACLCheck(cl *broker.Client, topic string, write bool) bool {
 			return true
 		}
 		h.kind.stats.denied.Add(1)
-		h.kind.log.Warn("mqtt: topic refused", "user", s.from.user, "topic", clip([]byte(topic)), "write", write)
+		s.warn("mqtt: topic refused", "topic", clip([]byte(topic)), "write", write)
 	}
 	return false
 }
@@ -156,7 +156,7 @@ func (k *Kind) accept(s *session, payload []byte) {
 		k.stats.late.Add(1)
 	case foreign:
 		k.stats.forged.Add(1)
-		k.log.Warn("mqtt: a reply to another service's call was dropped", "user", s.from.user)
+		s.warn("mqtt: a reply to another service's call was dropped")
 	}
 }
 

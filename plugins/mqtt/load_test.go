@@ -158,7 +158,7 @@ func TestHammerWaiters(t *testing.T) {
 	table := newWaiters()
 	sessions := []*session{{system: "a"}, {system: "a"}, {system: "b"}}
 	workers := 2 * runtime.GOMAXPROCS(0)
-	var outcomes, removed, group = atomic.Int64{}, atomic.Int64{}, sync.WaitGroup{}
+	outcomes, removed, group := atomic.Int64{}, atomic.Int64{}, sync.WaitGroup{}
 	const each = 3000
 	ids := make(chan string, 64)
 	stop := make(chan struct{})

@@ -41,6 +41,7 @@ type session struct {
 	greeted    chan struct{} // closed when the client knows that it is in
 	done       chan struct{} // closed when the session has ended
 	ours       atomic.Bool   // we ended it
+	warned     atomic.Bool   // its first offence is in the log
 	writing    sync.WaitGroup
 }
 
@@ -90,6 +91,14 @@ func (s *session) closed() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// warn logs the first offence of a session. The others are only counted: a
+// client cannot fill the log.
+func (s *session) warn(text string, args ...any) {
+	if s.warned.CompareAndSwap(false, true) {
+		s.kind.log.Warn(text, append(args, "user", s.from.user, "client", s.client, "remote", s.sock.remote)...)
 	}
 }
 
@@ -172,7 +181,7 @@ func (s *session) close() bool {
 		s.kind.remove(s)
 		lost := s.kind.waiters.failSession(s, core.Errorf(core.Unavailable,
 			"external service '%s' disconnected before it answered", s.name))
-		s.kind.stats.lost.Add(uint64(lost)) //nolint:gosec // a count
+		s.kind.stats.lost.Add(uint64(lost))
 	})
 	return first
 }

@@ -275,7 +275,7 @@ func addrPort(addr string, port int) netip.AddrPort {
 	if err != nil || port < 0 || port > 65535 {
 		return netip.AddrPort{}
 	}
-	return netip.AddrPortFrom(a, uint16(port)) //nolint:gosec // checked above
+	return netip.AddrPortFrom(a, uint16(port))
 }
 
 // decodeHeaders takes an object of header fields, or null as nil. A value may

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -214,38 +215,37 @@ func (s *scanner) integer() (int, error) {
 }
 
 func validNumber(n string) bool {
-	i := 0
-	digits := func() bool {
-		start := i
-		for i < len(n) && n[i] >= '0' && n[i] <= '9' {
-			i++
-		}
-		return i > start
-	}
-	if i < len(n) && n[i] == '-' {
-		i++
-	}
-	if i < len(n) && n[i] == '0' {
-		i++
-	} else if !digits() {
+	whole, rest := digits(strings.TrimPrefix(n, "-"))
+	if whole == "" || len(whole) > 1 && whole[0] == '0' {
 		return false
 	}
-	if i < len(n) && n[i] == '.' {
-		i++
-		if !digits() {
+	if after, ok := strings.CutPrefix(rest, "."); ok {
+		var fraction string
+		if fraction, rest = digits(after); fraction == "" {
 			return false
 		}
 	}
-	if i < len(n) && (n[i] == 'e' || n[i] == 'E') {
-		i++
-		if i < len(n) && (n[i] == '+' || n[i] == '-') {
-			i++
-		}
-		if !digits() {
-			return false
-		}
+	if rest == "" {
+		return true
 	}
-	return i == len(n)
+	if rest[0]|0x20 != 'e' {
+		return false
+	}
+	rest = rest[1:]
+	if rest != "" && (rest[0] == '+' || rest[0] == '-') {
+		rest = rest[1:]
+	}
+	exponent, rest := digits(rest)
+	return exponent != "" && rest == ""
+}
+
+// digits parts the leading digits from the rest.
+func digits(s string) (leading, rest string) {
+	i := 0
+	for i < len(s) && '0' <= s[i] && s[i] <= '9' {
+		i++
+	}
+	return s[:i], s[i:]
 }
 
 // skip takes any value.

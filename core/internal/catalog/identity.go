@@ -107,6 +107,7 @@ func (c *Catalog) checkRole(x *tx, id, orgID string) error {
 	if err != nil {
 		return err
 	}
+	x.put(kids+id, present) // a deletion that did not see us must fail
 	if r.OrgID != "" && r.OrgID != orgID {
 		return core.Errorf(core.Invalid, "role %q belongs to another organisation", r.Name)
 	}
@@ -153,6 +154,9 @@ func (c *Catalog) roleRules() rules[core.Role] {
 
 // refuseIfHeld keeps a role that a user has.
 func (c *Catalog) refuseIfHeld(x *tx, r core.Role) error {
+	if _, err := x.get(kids + r.ID); err != nil {
+		return err
+	}
 	for u, err := range c.Users.All(x.ctx) {
 		if err != nil {
 			return err

@@ -27,6 +27,9 @@ func (c *Catalog) moduleRules() rules[core.Module] {
 		id:   func(m *core.Module) *string { return &m.Digest },
 		meta: func(m *core.Module) *core.Meta { return &m.Meta },
 		drop: func(x *tx, m core.Module) error {
+			if _, err := x.get(kids + m.Digest); err != nil {
+				return err
+			}
 			for s, err := range c.Systems.All(x.ctx) {
 				if err != nil {
 					return err
@@ -51,7 +54,7 @@ func chunkKey(digest string, n int64) string { return fmt.Sprintf("%s%s/%06d", b
 func (c *Catalog) AddModule(ctx context.Context, by string, module []byte) (core.Module, error) {
 	sum := sha256.Sum256(module)
 	m := core.Module{Digest: "sha256:" + hex.EncodeToString(sum[:]), Size: int64(len(module))}
-	if have, err := c.Modules.Get(ctx, m.Digest); err == nil {
+	if have, err := c.Modules.Get(ctx, m.Digest); err == nil && c.holdsModule(ctx, m.Digest) {
 		return have, nil
 	}
 	for n := int64(0); n*chunkSize < m.Size; n++ {
@@ -63,9 +66,21 @@ func (c *Catalog) AddModule(ctx context.Context, by string, module []byte) (core
 	}
 	stored, err := c.Modules.Create(ctx, by, m)
 	if core.ErrorCode(err) == core.Conflict {
-		return c.Modules.Get(ctx, m.Digest)
+		stored, err = c.Modules.Get(ctx, m.Digest)
+	}
+	if err == nil && !c.holdsModule(ctx, m.Digest) {
+		err = core.Errorf(core.Conflict, "module %s was deleted at the same time: upload it again", m.Digest)
 	}
 	return stored, err
+}
+
+// holdsModule reports whether the bytes are all there.
+func (c *Catalog) holdsModule(ctx context.Context, digest string) bool {
+	r, err := c.OpenModule(ctx, digest)
+	if err != nil {
+		return false
+	}
+	return r.Close() == nil
 }
 
 // OpenModule gives the bytes of a module, checked against the digest.

@@ -91,6 +91,7 @@ func (c *Catalog) checkModule(x *tx, s, _ *core.System) error {
 	if m.Value == nil {
 		return core.Errorf(core.Invalid, "module %q: no such module has been uploaded", set.Module)
 	}
+	x.put(kids+set.Module, present) // a deletion that did not see us must fail
 	return nil
 }
 

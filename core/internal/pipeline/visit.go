@@ -50,7 +50,7 @@ func (p *Pipeline) visit(ctx context.Context, c *call, s live.Stop, stage core.S
 	}
 	c.msg.Route = c.route(s, stage)
 	around, ok := conn.(core.Around)
-	if ok && stage == core.OnDispatch {
+	if ok && (stage == core.OnDispatch || stage == core.OnArrival) {
 		return p.begin(ctx, c, s, around, release)
 	}
 	defer release()
