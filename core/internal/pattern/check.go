@@ -1,6 +1,10 @@
 package pattern
 
-import "github.com/annex-gateway/annex/core"
+import (
+	"slices"
+
+	"github.com/annex-gateway/annex/core"
+)
 
 // check refuses trees that are too large, and those in which engines are
 // known to disagree about what a group holds.
@@ -20,23 +24,43 @@ func check(tree *node) error {
 }
 
 func checkGroups(n *node) error {
+	var err *core.Error
 	switch n.op {
 	case opAhead, opBehind, opAtomic:
-		if n.subs[0].holds(isUsed) {
-			return core.Errorf(core.Invalid, "the pattern cannot be used: it names or refers to a group inside a look-around or an atomic group")
-		}
-		if n.op == opAtomic && n.subs[0].holds(loopsOnNothing) {
-			return core.Errorf(core.Invalid, "the pattern cannot be used: an atomic group repeats what can match nothing")
+		switch {
+		case n.subs[0].holds(isUsed):
+			err = groupInside("a look-around or an atomic group")
+		case n.op == opAtomic && n.subs[0].holds(loopsOnNothing):
+			err = core.Errorf(core.Invalid, "the pattern cannot be used: an atomic group repeats what can match nothing")
 		}
 	case opRepeat:
-		if n.mode == possessive && (n.subs[0].holds(isUsed) || n.subs[0].holds(loopsOnNothing) || n.subs[0].nullable()) {
-			return core.Errorf(core.Invalid, "the pattern cannot be used: a possessive repetition of a named group, or of what can match nothing")
-		}
-		if loopsOnNothing(n) && n.subs[0].holds(isUsed) {
-			return core.Errorf(core.Invalid, "the pattern cannot be used: it names or refers to a group inside a repetition of what can match nothing")
-		}
+		err = checkRepeat(n, n.subs[0])
+	}
+	if err == nil {
+		return nil
+	}
+	return err
+}
+
+func checkRepeat(n, body *node) *core.Error {
+	switch {
+	case n.mode == possessive && (body.nullable() || body.holds(loopsOnNothing)):
+		return core.Errorf(core.Invalid, "the pattern cannot be used: a possessive repetition of what can match nothing")
+	case !body.holds(isUsed):
+		return nil
+	case n.mode == possessive:
+		return groupInside("a possessive repetition")
+	case loopsOnNothing(n):
+		return groupInside("a repetition of what can match nothing")
+	case !n.optional && body.oneShape() && slices.ContainsFunc(body.subs, func(s *node) bool { return s.holds(isUsed) }):
+		// Java keeps what such a group held even when it takes the round back.
+		return groupInside("a repeated group that has no variants; leave out what surrounds the name, or write the rounds out")
 	}
 	return nil
+}
+
+func groupInside(what string) *core.Error {
+	return core.Errorf(core.Invalid, "the pattern cannot be used: it names or refers to a group inside %s", what)
 }
 
 func isUsed(n *node) bool { return n.used }
@@ -44,6 +68,24 @@ func isUsed(n *node) bool { return n.used }
 // loopsOnNothing reports whether n can go round and round at one place.
 func loopsOnNothing(n *node) bool {
 	return n.op == opRepeat && n.max != 1 && n.subs[0].nullable()
+}
+
+// oneShape reports whether n has no choice about how to match, whatever its
+// look-arounds do: Java calls such a group deterministic and repeats it in a
+// way of its own.
+func (n *node) oneShape() bool {
+	switch {
+	case n.op == opAhead || n.op == opBehind:
+		return true
+	case n.op == opAlt || n.op == opRepeat && n.min != n.max:
+		return false
+	}
+	for _, s := range n.subs {
+		if !s.oneShape() {
+			return false
+		}
+	}
+	return true
 }
 
 // repeatsFit reports whether the counts of nested repetitions multiply to no

@@ -41,6 +41,7 @@ type node struct {
 	index    int
 	name     string
 	used     bool // a group whose text is asked for
+	optional bool // a repetition written as ?, not as {0,1}
 }
 
 // nullable reports whether n can match the empty string.

@@ -283,7 +283,7 @@ func (p *parser) repetition(atom *node) *node {
 		n.min = 1
 	case '?':
 		p.i++
-		n.max = 1
+		n.max, n.optional = 1, true
 	default:
 		p.i++
 		p.counts(n, start)
