@@ -46,6 +46,9 @@ type Right struct {
 	ID, Name, Description, BundleKey, Category, ServiceNamespace string
 }
 
+// Custom reports whether a service registered the right.
+func (r Right) Custom() bool { return r.ServiceNamespace != "" }
+
 // TokenType tells what a stored token is for.
 type TokenType string
 

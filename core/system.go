@@ -28,6 +28,9 @@ type Meta struct {
 	CreatedBy  string // a user's URN, or "" for the gateway itself
 	Modified   time.Time
 	ModifiedBy string
+	// OperationKey makes a registration repeatable: creating with a key that
+	// was used gives what was created then.
+	OperationKey string `json:",omitempty"`
 }
 
 // System is the registration of an external system: a service reached over

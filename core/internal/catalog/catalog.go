@@ -27,7 +27,15 @@ type Catalog struct {
 	Sessions *Table[core.Session]
 	Keys     *Table[core.SigningKey]
 	Issuers  *Table[core.Issuer]
-	Modules  *Table[core.Module]
+
+	Classes     *Table[core.ResourceClass]
+	Actions     *Table[core.ResourceClassAction]
+	Resources   *Table[core.ServiceResource]
+	Rules       *Table[core.ACLRule]
+	Links       *Table[core.Link]
+	Definitions *Table[core.APIDefinition]
+	Files       *Table[core.FileDescriptor]
+	Modules     *Table[core.Module]
 
 	store  storage.Store
 	opts   Options

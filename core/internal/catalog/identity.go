@@ -79,6 +79,7 @@ func (c *Catalog) userRules() rules[core.User] {
 		parent:  func(u core.User) string { return u.OrgID },
 		family:  "org",
 		unique:  func(u core.User) []string { return []string{UserKey(u.OrgID, u.Name)} },
+		refs:    func(u core.User) []string { return u.RoleIDs },
 		prepare: func(_ context.Context, u *core.User) error { return checkName("user", u.Name) },
 		keep:    func(u *core.User, old core.User) { u.OrgID = old.OrgID },
 		check: func(x *tx, u, _ *core.User) error {
@@ -107,7 +108,6 @@ func (c *Catalog) checkRole(x *tx, id, orgID string) error {
 	if err != nil {
 		return err
 	}
-	x.put(kids+id, present) // a deletion that did not see us must fail
 	if r.OrgID != "" && r.OrgID != orgID {
 		return core.Errorf(core.Invalid, "role %q belongs to another organisation", r.Name)
 	}
@@ -121,6 +121,7 @@ func (c *Catalog) roleRules() rules[core.Role] {
 		meta:    func(r *core.Role) *core.Meta { return &r.Meta },
 		parent:  func(r core.Role) string { return r.OrgID },
 		family:  "org",
+		refs:    func(r core.Role) []string { return r.RightIDs },
 		unique:  func(r core.Role) []string { return []string{"name/" + r.OrgID + "/" + strings.ToLower(r.Name)} },
 		prepare: func(_ context.Context, r *core.Role) error { return checkName("role", r.Name) },
 		keep: func(r *core.Role, old core.Role) {
@@ -143,29 +144,13 @@ func (c *Catalog) roleRules() rules[core.Role] {
 			}
 			return nil
 		},
-		drop: func(x *tx, r core.Role) error {
+		drop: func(_ *tx, r core.Role) error {
 			if r.ReadOnly {
 				return core.Errorf(core.Invalid, "role %s is built in and cannot be deleted", r.Name)
 			}
-			return c.refuseIfHeld(x, r)
+			return nil
 		},
 	}
-}
-
-// refuseIfHeld keeps a role that a user has.
-func (c *Catalog) refuseIfHeld(x *tx, r core.Role) error {
-	if _, err := x.get(kids + r.ID); err != nil {
-		return err
-	}
-	for u, err := range c.Users.All(x.ctx) {
-		if err != nil {
-			return err
-		}
-		if slices.Contains(u.RoleIDs, r.ID) {
-			return core.Errorf(core.Conflict, "role %s is in use by user %s", r.Name, u.Name)
-		}
-	}
-	return nil
 }
 
 func (c *Catalog) rightRules() rules[core.Right] {

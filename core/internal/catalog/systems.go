@@ -15,6 +15,8 @@ func (c *Catalog) declare() {
 	c.Tokens = addTable(c, c.tokenRules())
 	c.Modules = addTable(c, c.moduleRules())
 	c.declareIdentity()
+	c.declareAuthorization()
+	c.declareDiscovery()
 }
 
 func (c *Catalog) systemRules() rules[core.System] {
@@ -37,6 +39,9 @@ func (c *Catalog) systemRules() rules[core.System] {
 		drop: func(x *tx, s core.System) error {
 			if s.Enabled {
 				return core.Errorf(core.Invalid, "%s %s is enabled: disable it before you delete it", familyNoun(s), s.Triplet())
+			}
+			if err := c.dropUnusedRights(x, s); err != nil {
+				return err
 			}
 			return x.dropState(s.ID)
 		},
@@ -179,9 +184,14 @@ func (c *Catalog) tokenRules() rules[core.Token] {
 			if k.Type == core.TokenExtension {
 				return k.System
 			}
-			return ""
+			return k.UserID
 		},
-		family: "system",
+		adopts: func(k core.Token) string {
+			if k.Type == core.TokenExtension {
+				return "system"
+			}
+			return "user"
+		},
 		prepare: func(_ context.Context, k *core.Token) error {
 			if k.Name == "" || len(k.Name) > 255 {
 				return core.Errorf(core.Invalid, "name: a token needs a name of 1 to 255 bytes")

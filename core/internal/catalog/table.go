@@ -17,6 +17,8 @@ const (
 	under    = "under/"    // <parent id>/<table>/<id>: who is whose child
 	kids     = "kids/"     // <parent id>: written whenever a child comes
 	unique   = "unique/"   // <table>/<what>: the id that holds it
+	refs     = "refs/"     // <id>/<table>/<id>: who names whom, and keeps it
+	opKeys   = "opkey/"    // <table>/<operation key>: the id that was created with it
 )
 
 // present is the value of keys that say all by being there.
@@ -38,7 +40,9 @@ type rules[E any] struct {
 	meta   func(*E) *core.Meta
 	parent func(E) string // the id of the entity that takes this one along when it goes
 	family string         // the parent's table
+	adopts func(E) string // the parent's table, where it is not always the same
 	unique func(E) []string
+	refs   func(E) []string // ids of what this one names, and keeps from being deleted
 	// prepare completes and checks e before anything is read for the commit;
 	// it may take its time.
 	prepare func(ctx context.Context, e *E) error
@@ -53,6 +57,7 @@ type rules[E any] struct {
 // anyTable is what a table can do without knowing its entity.
 type anyTable interface {
 	dropByID(t *tx, id string) error
+	what() string // its noun
 	decodeAny(e storage.Entry) (any, error)
 }
 
@@ -61,6 +66,8 @@ func addTable[E any](c *Catalog, r rules[E]) *Table[E] {
 	c.tables[r.name] = t
 	return t
 }
+
+func (t *Table[E]) what() string { return t.noun }
 
 func (t *Table[E]) key(id string) string { return registry + t.name + "/" + id }
 
@@ -147,9 +154,12 @@ func (t *Table[E]) Create(ctx context.Context, by string, e E) (E, error) {
 		}
 	}
 	now := t.c.opts.Now().UTC()
-	*t.meta(&e) = core.Meta{Created: now, CreatedBy: by, Modified: now, ModifiedBy: by}
+	*t.meta(&e) = core.Meta{Created: now, CreatedBy: by, Modified: now, ModifiedBy: by, OperationKey: t.meta(&e).OperationKey}
 	id := *t.id(&e)
 	rev, err := t.c.change(ctx, func(x *tx) error {
+		if done, err := t.repeated(x, &e); done || err != nil {
+			return err
+		}
 		have, err := x.get(t.key(id))
 		if err != nil {
 			return err
@@ -159,8 +169,29 @@ func (t *Table[E]) Create(ctx context.Context, by string, e E) (E, error) {
 		}
 		return t.write(x, &e, nil)
 	})
-	t.meta(&e).Revision = rev
+	if rev != 0 {
+		t.meta(&e).Revision = rev
+	}
 	return e, err
+}
+
+// repeated gives what was created with the same operation key.
+func (t *Table[E]) repeated(x *tx, e *E) (bool, error) {
+	opKey := t.meta(e).OperationKey
+	if opKey == "" {
+		return false, nil
+	}
+	key := opKeys + t.name + "/" + opKey
+	have, err := x.get(key)
+	if err != nil {
+		return false, err
+	}
+	if have.Value == nil {
+		x.put(key, []byte(*t.id(e)))
+		return false, nil
+	}
+	*e, err = t.current(x, string(have.Value), nil)
+	return true, err
 }
 
 // Update replaces the entity by what change makes of it, in the name of by.
@@ -224,6 +255,7 @@ func (t *Table[E]) write(x *tx, e, old *E) error {
 	if err := t.claim(x, *e, old); err != nil {
 		return err
 	}
+	t.refer(x, *e, old)
 	b, err := t.encode(*e)
 	if err == nil {
 		x.put(t.key(*t.id(e)), b)
@@ -245,12 +277,16 @@ func (t *Table[E]) place(x *tx, e E, old *E) error {
 	if parent == "" {
 		return nil
 	}
-	p, err := x.get(registry + t.family + "/" + parent)
+	family := t.family
+	if t.adopts != nil {
+		family = t.adopts(e)
+	}
+	p, err := x.get(registry + family + "/" + parent)
 	if err != nil {
 		return err
 	}
 	if p.Value == nil {
-		return core.Errorf(core.Invalid, "the %s %q that this %s belongs to does not exist", t.family, parent, t.noun)
+		return core.Errorf(core.Invalid, "the %s %q that this %s belongs to does not exist", family, parent, t.noun)
 	}
 	x.put(t.underKey(parent, id), present)
 	x.put(kids+parent, present)
@@ -307,6 +343,9 @@ func (t *Table[E]) Delete(ctx context.Context, id string, expect *uint64) error 
 		if err != nil {
 			return err
 		}
+		if err := x.refuseIfNamed(t.noun, id); err != nil {
+			return err
+		}
 		return t.remove(x, e)
 	})
 	return err
@@ -338,6 +377,10 @@ func (t *Table[E]) remove(x *tx, e E) error {
 		for _, u := range t.unique(e) {
 			x.del(unique + t.name + "/" + u)
 		}
+	}
+	t.refer(x, *new(E), &e)
+	if k := t.meta(&e).OperationKey; k != "" {
+		x.del(opKeys + t.name + "/" + k)
 	}
 	x.del(t.key(id))
 	return x.removeKids(id)

@@ -161,7 +161,9 @@ func (s *state) applyToken(c catalog.Change) {
 	if old, ok := s.dir.tokens.get(c.ID); ok {
 		s.dir.tokens.del(s.batch, c.ID)
 		s.dir.bySecret.del(s.batch, string(old.SecretHash))
-		s.gone[old.System] = true
+		if old.System != "" {
+			s.gone[old.System] = true
+		}
 	}
 	if c.Entity != nil {
 		t := c.Entity.(core.Token)

@@ -1,0 +1,59 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// refer notes whom e names, and forgets whom old named. Writing the kids key
+// of a target makes a deletion fail that has not seen the note.
+func (t *Table[E]) refer(x *tx, e E, old *E) {
+	if t.refs == nil {
+		return
+	}
+	var was, is []string
+	id := *t.id(&e)
+	if old != nil {
+		was, id = t.refs(*old), *t.id(old)
+	}
+	if *t.id(&e) != "" {
+		is = t.refs(e)
+	}
+	for _, target := range was {
+		if !slices.Contains(is, target) {
+			x.del(refs + target + "/" + t.name + "/" + id)
+		}
+	}
+	for _, target := range is {
+		if !slices.Contains(was, target) {
+			x.put(refs+target+"/"+t.name+"/"+id, present)
+			x.put(kids+target, present)
+		}
+	}
+}
+
+// refuseIfNamed keeps what others name.
+func (t *tx) refuseIfNamed(noun, id string) error {
+	if _, err := t.get(kids + id); err != nil {
+		return err
+	}
+	for e, err := range t.c.store.List(t.ctx, refs+id+"/") {
+		if err != nil {
+			return storeError(err)
+		}
+		table, by, _ := strings.Cut(strings.TrimPrefix(e.Key, refs+id+"/"), "/")
+		return core.Errorf(core.Conflict, "the %s %q is in use by the %s %q", noun, id, t.c.tables[table].what(), by)
+	}
+	return nil
+}
+
+// named reports whether anybody names the entity.
+func (t *tx) named(id string) (bool, error) {
+	err := t.refuseIfNamed("", id)
+	if core.ErrorCode(err) == core.Conflict {
+		return true, nil
+	}
+	return false, err
+}
