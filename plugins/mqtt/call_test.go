@@ -353,7 +353,7 @@ func blockedReader(t *testing.T) io.Reader {
 }
 
 func TestTheTimeLimitOfTenSecondsIsWrittenAsInTheDocuments(t *testing.T) {
-	r := newRig(t, Options{})
+	r := newRig(t, Options{Timeout: 10 * time.Second})
 	c := newConn(r.Kind, r.system("clock"))
 	if got, want := c.timeout(nil).Error(), "External service 'clock' failed to respond in the specified timeout (10 SECONDS)"; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s", got)

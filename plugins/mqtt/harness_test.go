@@ -85,6 +85,9 @@ func startRig(tb testing.TB, opts Options, start func(http.Handler) *httptest.Se
 	if opts.FlapLimit == 0 {
 		opts.FlapLimit = -1
 	}
+	if opts.Timeout == 0 {
+		opts.Timeout = time.Minute // the neighbours may be slow
+	}
 	k := New(host, opts)
 	mux := http.NewServeMux()
 	path, h := k.Mount()

@@ -23,8 +23,8 @@ const maxRefusals = 256
 type runner struct {
 	Config
 	handler http.Handler
-	work    context.Context //nolint:containedctx // the life of all calls, ended by drain
-	stop    context.CancelFunc
+	begin   func() (context.Context, context.CancelFunc) // the context of one call
+	stop    context.CancelFunc                           // ends those of all calls
 
 	slots chan struct{} // one for each call in the house
 	turns chan struct{} // one for each call that the handler works on
@@ -39,7 +39,8 @@ func newRunner(ctx context.Context, c Config, h http.Handler) *runner {
 		turns:   make(chan struct{}, c.Concurrency),
 		busy:    make(chan struct{}, maxRefusals),
 	}
-	r.work, r.stop = context.WithCancel(ctx)
+	ctx, r.stop = context.WithCancel(ctx)
+	r.begin = func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
 	return r
 }
 
@@ -105,7 +106,7 @@ func (r *runner) serve(client paho.Client, payload []byte) {
 
 // answer runs the handler.
 func (r *runner) answer(req *wire.Request) (res *wire.Response) {
-	ctx, cancel := context.WithCancel(r.work)
+	ctx, cancel := r.begin()
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

@@ -56,7 +56,7 @@ type gateway struct {
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	g := &gateway{host: &host{}}
-	g.kind = mqtt.New(g.host, mqtt.Options{FlapLimit: -1})
+	g.kind = mqtt.New(g.host, mqtt.Options{FlapLimit: -1, Timeout: time.Minute})
 	path, h := g.kind.Mount()
 	mux := http.NewServeMux()
 	mux.Handle(path, h)
