@@ -48,7 +48,7 @@ func walls() []wall {
 		{pkg: "core/internal/catalog", ours: []string{"core", "storage", "core/internal/pattern"}},
 		{pkg: "core/internal/live", ours: []string{"core", "storage", "core/internal/access", "core/internal/catalog", "core/internal/cow", "core/internal/match"}},
 		{pkg: "core/internal/identity", ours: []string{"core", "core/internal/catalog", "core/internal/live"}, third: []string{"github.com/golang-jwt/jwt/v5", "golang.org/x/crypto", json}},
-		{pkg: "core/internal/pipeline", ours: []string{"core", "core/internal/live", "core/internal/identity", "core/internal/match", "core/internal/target"}},
+		{pkg: "core/internal/pipeline", ours: []string{"core", "core/internal/access", "core/internal/coding", "core/internal/live", "core/internal/identity", "core/internal/match", "core/internal/target"}},
 		{pkg: "core/internal/vxml", ours: []string{"core"}},
 		{pkg: "core/internal/native", ours: []string{"core", "core/internal/live", "core/internal/vxml"}},
 		{pkg: "core/internal/api", ours: api, third: []string{echo, json}},

@@ -1,6 +1,9 @@
 package core
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // SystemOrg is the name of the organisation of the system administrators.
 const SystemOrg = "System"
@@ -78,3 +81,6 @@ func (r Rights) All() bool { return r.all }
 // Names returns the names held, sorted; nil for AllRights, which cannot be
 // listed from here.
 func (r Rights) Names() []string { return slices.Clone(r.names) }
+
+// IDs yields the ids of the rights held; nothing for AllRights.
+func (r Rights) IDs() iter.Seq[string] { return slices.Values(r.ids) }

@@ -2,24 +2,176 @@
 // rules that the system's author registered.
 package access
 
-import "github.com/annex-gateway/annex/core"
+import (
+	"strings"
 
-// Policy is the compiled rules of every system. It never changes. The zero
-// Policy has no rules.
-type Policy struct{}
+	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/cow"
+	"github.com/annex-gateway/annex/core/internal/match"
+)
 
-// Decision is an answer with its reason, for people.
-type Decision struct {
-	Allowed bool
-	Reason  string
+// Policy is the compiled rules of every system, as of one moment. It never
+// changes, and the cost of a decision does not grow with the number of rules,
+// classes or resources. The zero Policy has no rules.
+type Policy struct {
+	actions   cow.Map[door, match.Table]          // what may match a call
+	compiled  cow.Map[string, *action]            // by action id
+	classes   cow.Map[string, core.ResourceClass] // by id
+	resources cow.Map[resourceKey, core.ServiceResource]
+	grants    cow.Map[grant, tally]
 }
 
-// Decide tells whether the caller may make this request to sys. Where
-// authorization is off everybody may; where it is on, and no rule allows the
-// call, nobody may.
-func (p *Policy) Decide(_ core.Caller, sys core.System, _ core.Request) Decision {
-	if !sys.AuthorizationEnabled {
-		return Decision{true, "authorization is not enabled for " + sys.Triplet()}
+// door is where the actions of one system for one method stand.
+type door struct{ system, method string }
+
+// resourceKey is how a URL names a service resource.
+type resourceKey struct{ class, externalID string }
+
+// grant is one combination of reaches that an action's rules allow. An empty
+// part is shared; for the organisation, "*" is published.
+type grant struct{ action, resource, org, principal string }
+
+// The words of a grant that are not ids.
+const (
+	everyOrg = "*"
+	anyRight = "right:*" // some right: what a caller with all rights needs
+)
+
+// tally counts the rules that make up a grant, and names one of them.
+type tally struct {
+	count int
+	rule  string
+}
+
+// Orgs tells which organisations there are.
+type Orgs interface {
+	Org(id string) (core.Org, bool)
+}
+
+// Query is a question to a Policy.
+type Query struct {
+	Caller core.Caller
+	System core.System
+	Method string
+	Path   string // canonical
+	Orgs   Orgs
+}
+
+// Decision is an answer and how it came about.
+type Decision struct {
+	Allowed    bool
+	Reason     string // for people
+	Considered []Considered
+}
+
+// Considered is an action that matched a call, and what became of it.
+type Considered struct {
+	Action   string // its id
+	Resource string // the id that the action's pattern found in the path
+	Owner    string // the organisation that owns the resource
+	Rule     string // a rule that allowed it; empty: none did
+	Reason   string
+}
+
+// Decide tells whether the caller may make this call to the system. Where
+// authorization is off everybody may; where it is on, some action must match
+// and one of its rules reach the caller.
+func (p *Policy) Decide(q Query) Decision {
+	if !q.System.AuthorizationEnabled {
+		return Decision{Allowed: true, Reason: "authorization is not enabled for " + q.System.Triplet()}
 	}
-	return Decision{false, "no rule of " + sys.Triplet() + " allows this"}
+	method := q.Method
+	if method == "HEAD" {
+		method = "GET" // ruling 13
+	}
+	table, _ := p.actions.Get(door{q.System.ID, method})
+	hits, err := table.ByURL(nil, core.OnDispatch, core.ScopeAPI, q.Path)
+	if err != nil {
+		return Decision{Reason: "a pattern of an action ran into its time limit"}
+	}
+	d := Decision{Reason: "no action of " + q.System.Triplet() + " names " + method + " on this path"}
+	for _, h := range hits {
+		c := p.consider(h.Filter.ID, q)
+		d.Considered = append(d.Considered, c)
+		d.Reason = c.Reason
+		if c.Rule != "" {
+			d.Allowed = true
+			return d
+		}
+	}
+	return d
+}
+
+// consider looks at one action that matches the call.
+func (p *Policy) consider(id string, q Query) Considered {
+	c := Considered{Action: id}
+	a, ok := p.compiled.Get(id)
+	if !ok {
+		c.Reason = "the action is gone"
+		return c
+	}
+	found, ok, err := a.pattern.Group(q.Path, "id")
+	if err != nil || !ok || found == "" {
+		c.Reason = "the pattern of the action names no resource"
+		return c
+	}
+	c.Resource = found
+	target, owner, ok := p.find(a.Class, found, q.Orgs)
+	if !ok {
+		c.Reason = "there is no resource " + found + " of the action's class"
+		return c
+	}
+	c.Owner = owner
+	if c.Rule, ok = p.allows(id, target, owner, q.Caller); ok {
+		c.Reason = "allowed by a rule"
+	} else {
+		c.Reason = "no rule of the action reaches this caller"
+	}
+	return c
+}
+
+// find holds ruling 25: the id must be that of an organisation, for a class of
+// organisations, else of a registered resource of the class.
+func (p *Policy) find(classID, id string, orgs Orgs) (target, owner string, ok bool) {
+	class, ok := p.classes.Get(classID)
+	if !ok {
+		return "", "", false
+	}
+	if class.OfOrgs() {
+		if !strings.HasPrefix(id, core.OrgPrefix) {
+			id = core.OrgPrefix + id
+		}
+		o, ok := orgs.Org(strings.ToLower(id))
+		return o.ID, o.ID, ok
+	}
+	r, ok := p.resources.Get(resourceKey{classID, id})
+	return r.ID, r.OrgID, ok
+}
+
+// allows looks for a grant that reaches the caller: a handful of look-ups for
+// each right that the caller holds.
+func (p *Policy) allows(action, target, owner string, caller core.Caller) (rule string, ok bool) {
+	orgs := []string{everyOrg, caller.OrgID}
+	if caller.OrgID == owner {
+		orgs = append(orgs, "")
+	}
+	principals := []string{"", caller.UserID}
+	if caller.Rights.All() {
+		principals = append(principals, anyRight)
+	}
+	for _, resource := range []string{"", target} {
+		for _, org := range orgs {
+			for _, principal := range principals {
+				if t, ok := p.grants.Get(grant{action, resource, org, principal}); ok {
+					return t.rule, true
+				}
+			}
+			for id := range caller.Rights.IDs() {
+				if t, ok := p.grants.Get(grant{action, resource, org, id}); ok {
+					return t.rule, true
+				}
+			}
+		}
+	}
+	return "", false
 }

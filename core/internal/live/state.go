@@ -17,7 +17,9 @@ type state struct {
 	systems sharded[*Entry]
 	table   match.Table // filters of enabled systems only
 	dir     Directory
+	trust   *trust
 
+	policy  *access.Compiler
 	filters map[string]compiled            // all, by id
 	owned   map[string]map[string]struct{} // system id → ids of its filters
 	placed  map[string]bool                // systems whose filters are in the table
@@ -37,7 +39,9 @@ type compiled struct {
 func newState() *state {
 	return &state{
 		batch:   new(batch),
+		policy:  access.NewCompiler(),
 		dir:     Directory{people: &people{}, keys: map[string]core.SigningKey{}},
+		trust:   new(trust),
 		filters: map[string]compiled{}, owned: map[string]map[string]struct{}{}, placed: map[string]bool{},
 		leases: map[string]*opened{}, stale: map[string]bool{}, gone: map[string]bool{},
 	}
@@ -47,7 +51,7 @@ func newState() *state {
 func (s *state) view(r storage.Revision) *View {
 	d := s.dir
 	s.batch = new(batch)
-	return &View{Revision: r, Directory: &d, Policy: new(access.Policy), systems: s.systems, table: s.table}
+	return &View{Revision: r, Directory: &d, Policy: s.policy.Policy(), systems: s.systems, table: s.table, trust: s.trust}
 }
 
 // apply takes in one change and notes which systems it touches.
@@ -74,9 +78,28 @@ func (s *state) apply(c catalog.Change) {
 		s.dir.keys = changed(s.dir.keys, c, func(k core.SigningKey) (string, string) { return k.ID, k.ID })
 	case "issuer":
 		s.dir.issuers = changed(s.dir.issuers, c, func(i core.Issuer) (string, string) { return i.ID, i.URL })
+	case "certificate":
+		s.trust = s.trust.with(c)
+	case "class":
+		s.policy.Class(c.ID, entity[core.ResourceClass](c))
+	case "action":
+		s.policy.Action(c.ID, entity[core.ResourceClassAction](c))
+	case "resource":
+		s.policy.Resource(c.ID, entity[core.ServiceResource](c))
+	case "rule":
+		s.policy.Rule(c.ID, entity[core.ACLRule](c))
 	case "org", "user", "role", "right":
 		s.applyPeople(c)
 	}
+}
+
+// entity is what a change brought, nil when the entity went.
+func entity[E any](c catalog.Change) *E {
+	if c.Entity == nil {
+		return nil
+	}
+	e := c.Entity.(E)
+	return &e
 }
 
 // changed returns a copy of a small map with one entity changed or gone. names

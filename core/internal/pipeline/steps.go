@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/access"
 	"github.com/annex-gateway/annex/core/internal/live"
 	"github.com/annex-gateway/annex/core/internal/match"
 )
@@ -89,7 +90,9 @@ func (p *Pipeline) authorize(ctx context.Context, c *call) error {
 		return err
 	}
 	for _, s := range c.stops {
-		d := c.view.Policy.Decide(c.msg.Caller, s.Entry.System, c.msg.Request)
+		d := c.view.Policy.Decide(access.Query{
+			Caller: c.msg.Caller, System: s.Entry.System, Method: c.msg.Request.Method, Path: c.msg.Request.Path, Orgs: c.view.Directory,
+		})
 		p.trace(ctx, c, core.Event{Step: "authorize", System: s.Entry.System.ID, Filter: s.Filter.ID, Allowed: d.Allowed, Reason: d.Reason})
 		if !d.Allowed {
 			return core.Errorf(core.Forbidden, "access to %s %s is denied", c.msg.Request.Method, c.msg.Request.Path)
