@@ -44,6 +44,8 @@ type Role struct {
 type Right struct {
 	Meta
 	ID, Name, Description, BundleKey, Category, ServiceNamespace string
+
+	ViewOnly bool // lets look at something and change nothing
 }
 
 // Custom reports whether a service registered the right.
@@ -101,4 +103,16 @@ type Issuer struct {
 	AutoCreate      bool // make users that are seen for the first time
 	Enabled         bool
 	CA              string // PEM of the authority that signed its server certificate; empty: the machine's
+}
+
+// CertificatePrefix is the URN prefix of trusted certificates.
+const CertificatePrefix = "urn:vcloud:trustedCertificate:"
+
+// TrustedCertificate is a certificate that the gateway trusts when it calls
+// an external endpoint: that of the endpoint's server, or of an authority.
+type TrustedCertificate struct {
+	Meta
+	ID, Alias string
+	PEM       string // one block of type CERTIFICATE
+	NotAfter  time.Time
 }

@@ -7,41 +7,54 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/annex-gateway/annex/cmd/annex/client"
+	"github.com/annex-gateway/annex/cmd/annex/config"
 	"github.com/annex-gateway/annex/core"
 )
 
 func demoCommand() *cobra.Command {
-	var listen, module string
+	var s demoSettings
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a gateway with one extension of each kind, and print calls to try",
 		Long: "Run a gateway on temporary data with three real extensions: a service over MQTT, an HTTPS endpoint with its own\n" +
 			"certificate, and a WASM module. It prints three curl lines that can be pasted as they stand.",
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			level := slog.LevelWarn
 			if verbose {
 				level = slog.LevelDebug
 			}
-			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-			return demo(c.Context(), demoSettings{
-				listen: listen, listenGiven: c.Flags().Changed("listen"), module: module, log: log, out: c.OutOrStdout(),
-			})
+			s.log, s.out = newLog(c.ErrOrStderr(), config.FormatText, level), c.OutOrStdout()
+			s.listenGiven = c.Flags().Changed("listen")
+			return unlessEnded(c.Context(), demo(c.Context(), s))
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&listen, "listen", defaultListen, "address to listen on; without this flag a free port is taken if the usual one is not")
-	f.StringVar(&module, "module", "", "WASM module to use in place of the example")
+	f.StringVar(&s.listen, "listen", config.DefaultListen, "address to listen on; without this flag a free port is taken if the usual one is not")
+	f.StringVar(&s.module, "module", "", "WASM module to use in place of the example")
 	f.BoolVarP(&verbose, "verbose", "v", false, "show the gateway's log")
 	return c
+}
+
+// unlessEnded forgives what fails because the person at the terminal has had
+// enough.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 type demoSettings struct {
@@ -72,7 +85,7 @@ func demo(ctx context.Context, s demoSettings) (err error) {
 	err = d.start(ctx)
 	if err == nil {
 		d.print()
-		err = h.run(ctx)
+		err = h.run(ctx, nil, nil)
 	} else {
 		err = errors.Join(err, h.stop())
 	}
@@ -83,15 +96,15 @@ func demo(ctx context.Context, s demoSettings) (err error) {
 // openDemoHouse takes a free port when nobody chose one and the usual one is
 // in use.
 func openDemoHouse(ctx context.Context, s demoSettings, dir string) (*house, error) {
-	set := settings{
-		data: filepath.Join(dir, "data"), listen: s.listen, log: s.log,
-		password: core.NewUUID(), drain: 5 * time.Second,
-	}
-	h, err := openHouse(ctx, set)
+	c := config.Default()
+	c.Data, c.AdminPassword, c.Drain = filepath.Join(dir, "data"), core.NewUUID(), 5*time.Second
+	c.Admin.Address = config.Off
+	c.Listeners = []config.Listener{{Address: s.listen}}
+	h, err := openHouse(ctx, c, s.log)
 	if errors.Is(err, syscall.EADDRINUSE) && !s.listenGiven {
 		fmt.Fprintf(s.out, "%s is in use; taking a free port\n", s.listen)
-		set.listen = "127.0.0.1:0"
-		h, err = openHouse(ctx, set)
+		c.Listeners = []config.Listener{{Address: "127.0.0.1:0"}}
+		h, err = openHouse(ctx, c, s.log)
 	}
 	return h, err
 }
@@ -101,15 +114,15 @@ type demoRun struct {
 	demoSettings
 	house  *house
 	module []byte
-	client *client
+	client *client.Client
 	ended  []chan error // of the extensions that run beside the gateway
 }
 
 func (d *demoRun) start(ctx context.Context) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(d.house.ca.PEM())
-	d.client = newClient(d.house.baseURL(), roots)
-	if err := d.client.login(ctx, "administrator", d.house.password); err != nil {
+	d.client = client.New(d.house.baseURL(), roots)
+	if err := d.client.Login(ctx, "administrator", core.SystemOrg, d.house.AdminPassword); err != nil {
 		return err
 	}
 	for _, begin := range []func(context.Context, *x509.CertPool) error{d.startService, d.startEndpoint, d.startModule} {
@@ -126,7 +139,7 @@ func (d *demoRun) ready(ctx context.Context) error {
 	defer cancel()
 	for _, x := range demoCalls() {
 		for {
-			err := d.client.call(ctx, "GET", x.path, nil, nil)
+			_, err := d.client.Do(ctx, client.Call{Method: http.MethodGet, Path: x.path, Query: x.query})
 			if err == nil {
 				break
 			}
@@ -141,25 +154,47 @@ func (d *demoRun) ready(ctx context.Context) error {
 }
 
 // demoCall is a call to try.
-type demoCall struct{ name, path string }
+type demoCall struct {
+	name, path string
+	query      url.Values
+}
 
 func demoCalls() []demoCall {
 	return []demoCall{
-		{"MQTT service", "/api/org/" + core.SystemOrgID + "/currentTime"},
-		{"HTTPS endpoint", "/ext-api/demo/greeting?name=you"},
-		{"WASM module", "/api/hello"},
+		{name: "MQTT service", path: "/api/org/" + core.SystemOrgID + "/currentTime"},
+		{name: "HTTPS endpoint", path: "/ext-api/demo/greeting", query: url.Values{"name": {"you"}}},
+		{name: "WASM module", path: "/api/hello"},
 	}
+}
+
+func (x demoCall) target() string {
+	if len(x.query) == 0 {
+		return x.path
+	}
+	return x.path + "?" + x.query.Encode()
 }
 
 func (d *demoRun) print() {
 	w := d.out
-	fmt.Fprintf(w, "\nAnnex runs at %s with one extension of each kind.\n", d.client.base)
-	fmt.Fprintf(w, "Administrator: administrator@System, password %s\n\n", d.house.password)
+	fmt.Fprintf(w, "\nAnnex runs at %s with one extension of each kind.\n", d.client.Base)
+	fmt.Fprintf(w, "Administrator: administrator@System, password %s\n\n", d.house.AdminPassword)
 	fmt.Fprintf(w, "Try them in another terminal:\n\n")
 	for _, x := range demoCalls() {
-		fmt.Fprintf(w, "# %s\ncurl --cacert %s -H 'Authorization: Bearer %s' '%s%s'\n\n", x.name, d.house.ca.File(), d.client.token, d.client.base, x.path)
+		fmt.Fprintf(w, "# %s\ncurl --cacert %s -H 'Authorization: Bearer %s' '%s%s'\n\n",
+			x.name, shellWord(d.house.ca.File()), d.client.Token, d.client.Base, x.target())
 	}
 	fmt.Fprintf(w, "Press Ctrl-C to stop; everything is thrown away.\n")
+}
+
+// shellWord quotes a path that a shell would take apart.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:", r)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 // wait gives the extensions a moment to end.
@@ -168,7 +203,7 @@ func (d *demoRun) wait() error {
 	for _, c := range d.ended {
 		select {
 		case err := <-c:
-			if !errors.Is(err, context.Canceled) {
+			if err != nil && !errors.Is(err, context.Canceled) {
 				errs = append(errs, err)
 			}
 		case <-time.After(5 * time.Second):

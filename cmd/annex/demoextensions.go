@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/annex-gateway/annex/cmd/annex/client"
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/gateway"
 	"github.com/annex-gateway/annex/sdk/service"
@@ -35,18 +37,25 @@ func demoModule(ctx context.Context, s demoSettings) ([]byte, error) {
 		return b, nil
 	}
 	fmt.Fprintln(s.out, "building the example WASM module with the Go toolchain ...")
+	return buildModule(ctx)
+}
+
+// buildModule builds the example from the source tree that the program is run
+// in.
+func buildModule(ctx context.Context) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "annex-module-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a leftover in the temporary directory
 	file := filepath.Join(dir, "hello.wasm")
-	build := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w",
+	build := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
 		"-o", file, "github.com/annex-gateway/annex/wasm-examples/hello")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	build.WaitDelay = 5 * time.Second
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("this binary carries no example module and it could not be built: %w\n%s"+
-			"use 'make demo' in the source tree, or name a module with --module", err, out)
+			"use 'make demo' in the source tree, or name a module with --module", errors.Join(err, ctx.Err()), out)
 	}
 	return os.ReadFile(file)
 }
@@ -56,9 +65,19 @@ type ref struct {
 	ID string `json:"id"`
 }
 
+// post registers something.
+func (d *demoRun) post(ctx context.Context, path string, in, out any) error {
+	_, err := d.client.Do(ctx, client.Call{Method: http.MethodPost, Path: path, In: in, Out: out})
+	return err
+}
+
+func wasmBody(module []byte) client.Raw {
+	return client.Raw{Reader: bytes.NewReader(module), Size: int64(len(module)), Type: "application/wasm"}
+}
+
 // addFilter sends the calls below a pattern to a system.
 func (d *demoRun) addFilter(ctx context.Context, system, pattern, scope string) error {
-	return d.client.call(ctx, http.MethodPost, "/cloudapi/1.0.0/apiFilters", map[string]any{
+	return d.post(ctx, "/cloudapi/1.0.0/apiFilters", map[string]any{
 		"externalSystem": ref{system},
 		"urlMatcher":     map[string]string{"urlPattern": pattern, "urlScope": scope},
 	}, nil)
@@ -71,7 +90,7 @@ func (d *demoRun) startService(ctx context.Context, roots *x509.CertPool) error 
 		ID                    string
 		Vendor, Name, Version string
 	}
-	err := d.client.call(ctx, http.MethodPost, "/cloudapi/extensions/api", map[string]any{
+	err := d.post(ctx, "/cloudapi/extensions/api", map[string]any{
 		"vendor": "demo", "name": "clock", "version": "1.0.0", "priority": 50, "enabled": true, "authorizationEnabled": false,
 		"description": "tells the time, over MQTT",
 	}, &svc)
@@ -82,14 +101,14 @@ func (d *demoRun) startService(ctx context.Context, roots *x509.CertPool) error 
 		return err
 	}
 	var token struct{ Token string }
-	err = d.client.call(ctx, http.MethodPost, "/cloudapi/1.0.0/tokens", map[string]string{
+	err = d.post(ctx, "/cloudapi/1.0.0/tokens", map[string]string{
 		"name": "demo/clock/1.0.0", "type": "EXTENSION", "extensionId": svc.ID,
 	}, &token)
 	if err != nil {
 		return err
 	}
 	conf := service.Config{
-		URL:    "wss" + d.client.base[len("https"):] + "/messaging/mqtt",
+		URL:    "wss" + d.client.Base[len("https"):] + "/messaging/mqtt",
 		Vendor: svc.Vendor, Name: svc.Name, Version: svc.Version, Token: token.Token,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, Logger: d.log,
 	}
@@ -127,7 +146,7 @@ func (d *demoRun) startEndpoint(ctx context.Context, _ *x509.CertPool) error {
 		return err
 	}
 	var endpoint ref
-	err = d.client.call(ctx, http.MethodPost, "/cloudapi/1.0.0/externalEndpoints", map[string]any{
+	err = d.post(ctx, "/cloudapi/1.0.0/externalEndpoints", map[string]any{
 		"vendor": "demo", "name": "greeter", "version": "1.0.0", "enabled": true,
 		"description": "greets, over HTTPS", "rootUrl": "https://localhost:" + port,
 	}, &endpoint)
@@ -147,11 +166,11 @@ func greet(w http.ResponseWriter, r *http.Request) {
 // startModule uploads a WASM module and registers it.
 func (d *demoRun) startModule(ctx context.Context, _ *x509.CertPool) error {
 	var module ref
-	if err := d.client.call(ctx, http.MethodPost, "/cloudapi/extensions/modules", d.module, &module); err != nil {
+	if err := d.post(ctx, "/cloudapi/extensions/modules", wasmBody(d.module), &module); err != nil {
 		return err
 	}
 	var svc ref
-	err := d.client.call(ctx, http.MethodPost, "/cloudapi/extensions/api", map[string]any{
+	err := d.post(ctx, "/cloudapi/extensions/api", map[string]any{
 		"vendor": "demo", "name": "hello", "version": "1.0.0", "priority": 50, "enabled": true, "authorizationEnabled": false,
 		"description": "says hello, inside the gateway", "kind": "wasm", "wasm": map[string]any{"module": module.ID},
 	}, &svc)

@@ -2,53 +2,43 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
+	"github.com/annex-gateway/annex/cmd/annex/config"
 	"github.com/annex-gateway/annex/cmd/annex/localca"
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/gateway"
 	"github.com/annex-gateway/annex/plugins/https"
 	"github.com/annex-gateway/annex/plugins/mqtt"
 	"github.com/annex-gateway/annex/plugins/wasm"
+	"github.com/annex-gateway/annex/plugins/wasm/inspect"
 	"github.com/annex-gateway/annex/storage/badger"
 )
 
-// settings are what a gateway process is told.
-type settings struct {
-	data      string   // directory of everything that is kept
-	listen    string   // host:port
-	publicURL string   // how clients reach it; empty: as they say
-	trust     []string // files of certificate authorities of endpoints
-	password  string   // the first administrator's
-	log       *slog.Logger
-	drain     time.Duration
-}
-
 // house is a running gateway with everything below it.
 type house struct {
-	settings
-	gateway  *gateway.Gateway
-	server   *http.Server
-	ca       *localca.CA
-	listener net.Listener
-	closers  []func() error // in the order of building; closed the other way round
-	failed   chan error
+	config.Config
+	log     *slog.Logger
+	gateway *gateway.Gateway
+	ca      *localca.CA
+	trust   *trust
+	doors   []*door
+	admin   *door // nil: there is none
+	goodbye farewell
+	closers []func() error // in the order of building; closed the other way round
+	failed  chan error
 }
 
-// openHouse starts a gateway. It takes the port before it touches the data,
-// so a second start on the same port changes nothing.
-func openHouse(ctx context.Context, s settings) (*house, error) {
-	h := &house{settings: s, failed: make(chan error, 1)}
+// openHouse starts a gateway. What can be refused without touching the data
+// is refused first, so that such a start changes nothing.
+func openHouse(ctx context.Context, c config.Config, log *slog.Logger) (*house, error) {
+	h := &house{Config: c, log: log, failed: make(chan error, 1), trust: &trust{}}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -56,147 +46,145 @@ func openHouse(ctx context.Context, s settings) (*house, error) {
 }
 
 func (h *house) open(ctx context.Context) error {
-	if err := h.takePort(ctx); err != nil {
+	if err := h.takePorts(ctx); err != nil {
 		return err
 	}
-	if err := refuseKnownPassword(h.password, h.loopback()); err != nil {
+	if err := h.checkFirst(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(h.data, 0o700); err != nil {
+	if err := os.MkdirAll(h.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	store, err := badger.Open(filepath.Join(h.data, "store"), badger.Options{Log: h.log})
+	store, err := badger.Open(filepath.Join(h.Data, "store"), badger.Options{Log: h.log})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (--data chooses another directory)", err)
 	}
 	h.closers = append(h.closers, store.Close)
-	if h.ca, err = localca.Open(filepath.Join(h.data, "tls")); err != nil {
+	if h.ca, err = localca.Open(h.caDir()); err != nil {
 		return err
 	}
-	trust, err := h.trusted()
-	if err != nil {
+	if err := errors.Join(h.loadCertificates(), h.trust.load(h.Trust, h.ca)); err != nil {
 		return err
 	}
-	h.gateway, err = gateway.New(ctx, gateway.Options{
-		Store: store, Log: h.log, AdminPassword: h.password, PublicURL: h.publicURL,
-		Kinds: func(host core.Host) ([]core.Kind, error) { return h.kinds(ctx, host, trust) },
-	})
-	if err != nil {
+	opts := h.gatewayOptions(ctx)
+	opts.Store = store
+	if h.gateway, err = gateway.New(ctx, opts); err != nil {
 		return err
 	}
 	h.closers = append(h.closers, h.gateway.Close)
-	return h.serve()
-}
-
-func (h *house) takePort(ctx context.Context) error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", h.listen)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w (choose another with --listen HOST:PORT)", h.listen, err)
-	}
-	h.listener = l
-	h.closers = append(h.closers, func() error {
-		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
+	h.serve()
 	return nil
 }
 
-func (h *house) address() netip.AddrPort {
-	a, _ := netip.ParseAddrPort(h.listener.Addr().String())
-	return a
+func (h *house) caDir() string { return filepath.Join(h.Data, "tls") }
+
+// checkFirst looks at everything that the data does not depend on.
+func (h *house) checkFirst() error {
+	return errors.Join(
+		refuseKnownPassword(h.AdminPassword, h.loopback()),
+		localca.Check(h.caDir()),
+		checkFiles(h.Config),
+	)
 }
 
-func (h *house) loopback() bool { return h.address().Addr().Unmap().IsLoopback() }
-
-// baseURL is how programs on this machine reach the gateway.
-func (h *house) baseURL() string {
-	host, port, _ := net.SplitHostPort(h.listener.Addr().String())
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "localhost"
+// checkFiles reads every file that the configuration names.
+func checkFiles(c config.Config) error {
+	pairs := []config.Pair{c.TLS}
+	for _, l := range c.Listeners {
+		pairs = append(pairs, l.Pair)
 	}
-	return "https://" + net.JoinHostPort(host, port)
-}
-
-// trusted reads the authorities that endpoints are checked against; the local
-// one is always among them.
-func (h *house) trusted() (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(h.ca.PEM())
-	for _, file := range h.trust {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read the trusted authority: %w", err)
-		}
-		if !pool.AppendCertsFromPEM(b) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	var errs []error
+	for _, p := range pairs {
+		if p != (config.Pair{}) {
+			_, err := loadPair(p)
+			errs = append(errs, err)
 		}
 	}
-	return pool, nil
+	_, err := readTrust(c.Trust)
+	return errors.Join(append(errs, err)...)
 }
 
-func (h *house) kinds(ctx context.Context, host core.Host, trust *x509.CertPool) ([]core.Kind, error) {
-	modules, err := wasm.New(ctx, host, wasm.Options{CacheDir: filepath.Join(h.data, "wasm-cache")})
+func (h *house) gatewayOptions(ctx context.Context) gateway.Options {
+	return gateway.Options{
+		Log: h.log, AdminPassword: h.AdminPassword, PublicURL: h.PublicURL,
+		Kinds: func(host core.Host) ([]core.Kind, error) { return h.kinds(ctx, host) },
+	}
+}
+
+func (h *house) kinds(ctx context.Context, host core.Host) ([]core.Kind, error) {
+	modules, err := wasm.New(ctx, host, wasm.Options{
+		CacheDir: filepath.Join(h.Data, "wasm-cache"), Inspect: inspect.Limits{Bytes: int(h.Limits.Module)},
+		MaxMemoryBytes: h.WASM.MaxMemory, MaxDeadline: h.WASM.MaxDeadline, MaxConcurrency: h.WASM.MaxConcurrency,
+		CompileTimeout: h.WASM.CompileTimeout, BodyBytes: h.Limits.BufferedBody,
+	})
 	if err != nil {
 		return nil, err
 	}
-	services := mqtt.New(host, mqtt.Options{})
-	policy := https.DialPolicy{AllowLoopback: h.loopback(), AllowPrivate: h.loopback(), Own: []netip.AddrPort{h.address()}}
-	endpoints := https.New(host, https.Options{Trust: https.TrustOnly(trust), Guard: policy.Guard})
+	services := mqtt.New(host, mqtt.Options{Timeout: h.MQTT.Timeout, BodyLimit: h.Limits.BufferedBody, SendRights: h.MQTT.SendRights})
+	endpoints := https.New(host, https.Options{Trust: h.trust, Guard: h.dialPolicy().Guard})
 	return []core.Kind{services, endpoints, modules}, nil
 }
 
-// serve starts answering.
-func (h *house) serve() error {
-	host, _, err := net.SplitHostPort(h.listen)
-	if err != nil {
-		return err
+// dialPolicy keeps endpoints from being a way to the gateway itself, and to
+// what only its own network can reach.
+func (h *house) dialPolicy() https.DialPolicy {
+	allowed := func(choice string) bool {
+		return choice == config.Allow || choice == config.Auto && h.loopback()
 	}
-	names := []string{"localhost", "127.0.0.1", "::1"}
-	if name, err := os.Hostname(); err == nil {
-		names = append(names, name)
+	p := https.DialPolicy{
+		AllowLoopback: allowed(h.Endpoints.Loopback), AllowPrivate: allowed(h.Endpoints.Private), Allow: h.Endpoints.Networks,
 	}
-	if host != "" && net.ParseIP(host) == nil || net.ParseIP(host) != nil && !net.ParseIP(host).IsUnspecified() {
-		names = append(names, host)
-	}
-	cert, err := h.ca.Issue(names...)
-	if err != nil {
-		return fmt.Errorf("make the server's certificate: %w", err)
-	}
-	h.server = gateway.NewServer(h.gateway, h.log)
-	h.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	go func() {
-		if err := h.server.ServeTLS(h.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
-			h.failed <- err
+	for _, d := range h.allDoors() {
+		if own, err := netip.ParseAddrPort(d.listener.Addr().String()); err == nil {
+			p.Own = append(p.Own, own)
 		}
-	}()
-	return nil
+	}
+	return p
 }
 
-// run waits for the end: of ctx, or of the server.
-func (h *house) run(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return h.stop()
-	case err := <-h.failed:
-		return errors.Join(err, h.close())
+// run waits for the end: of ctx, or of a server. On a signal from again it
+// calls reload.
+func (h *house) run(ctx context.Context, again <-chan os.Signal, reload func()) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return h.stop()
+		case err := <-h.failed:
+			return errors.Join(err, h.close())
+		case <-again:
+			reload()
+		}
 	}
 }
 
 // stop takes no new calls, lets those in flight end, and closes the house.
 func (h *house) stop() error {
-	h.log.Info("stopping", "drain", h.drain)
+	h.log.Info("stopping", "drain", h.Drain)
 	h.gateway.Drain()
-	ctx, cancel := context.WithTimeout(context.Background(), h.drain)
+	ctx, cancel := context.WithTimeout(context.Background(), h.Drain)
 	defer cancel()
-	err := h.server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		h.log.Warn("calls were still in flight when the drain time ended")
-		err = h.server.Close()
+	h.goodbye.say(ctx)
+	errs := make(chan error)
+	for _, d := range h.allDoors() {
+		go func() { errs <- d.shutdown(ctx, h.log) }()
+	}
+	var err error
+	for range h.allDoors() {
+		err = errors.Join(err, <-errs)
 	}
 	return errors.Join(err, h.close())
+}
+
+func (d *door) shutdown(ctx context.Context, log *slog.Logger) error {
+	err := d.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("calls were still in flight when the drain time ended", "listener", d.listener.Addr().String())
+		err = d.server.Close()
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
 }
 
 func (h *house) close() error {
@@ -216,7 +204,7 @@ func refuseKnownPassword(password string, loopback bool) error {
 	}
 	for _, known := range []string{"admin", "administrator", "annex", "changeme", "password", "secret", "123456", "root", "test", "vmware"} {
 		if password == known {
-			return fmt.Errorf("the administrator's password is one that everybody tries first: set another in ANNEX_ADMIN_PASSWORD, or listen on 127.0.0.1")
+			return errors.New("the administrator's password is one that everybody tries first: set another in ANNEX_ADMIN_PASSWORD, or listen on 127.0.0.1")
 		}
 	}
 	return nil

@@ -2,11 +2,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -27,48 +30,57 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:])
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string) int {
-	root := newRoot()
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	begun := false
+	root := newRoot(&begun)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(root.ErrOrStderr(), "annex:", describe(err))
+	fmt.Fprintln(stderr, "annex:", err)
+	if !begun { // cobra itself refused the command line
+		fmt.Fprintf(stderr, "run '%s --help' to see how it is used\n", c.CommandPath())
+		return exitUsage
+	}
 	return exitCode(err)
 }
 
-// describe gives an error's text and what caused it: here the person who
-// reads it is the operator.
-func describe(err error) string {
-	var e *core.Error
-	if errors.As(err, &e) && err.Error() == e.Error() {
-		return e.Error()
-	}
-	return err.Error()
-}
-
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "annex",
-		Short: "A gateway that lets other programs become part of an API",
-		Long: "Annex stands in front of an API. Others extend that API without touching it: as a service over MQTT,\n" +
-			"as an HTTPS endpoint, or as a WASM module that runs inside the gateway.",
-		SilenceUsage: true, SilenceErrors: true,
-	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w\nrun 'annex %s --help' for the flags", err, c.Name())}
-	})
-	root.AddCommand(serveCommand(), demoCommand(), versionCommand())
+func newRoot(begun *bool) *cobra.Command {
+	root := group("annex", "A gateway that lets other programs become part of an API")
+	root.Long = "Annex stands in front of an API. Others extend that API without touching it: as a service over MQTT,\n" +
+		"as an HTTPS endpoint, or as a WASM module that runs inside the gateway."
+	root.SilenceUsage, root.SilenceErrors = true, true
+	root.PersistentPreRun = func(*cobra.Command, []string) { *begun = true }
+	root.AddCommand(serveCommand(), demoCommand(), configCommand(), versionCommand())
 	return root
 }
 
-// usageError is a mistake on the command line.
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return fmt.Errorf("%q is not a command of %s", args[0], c.CommandPath())
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+// usageError is a mistake in what the program was told.
 type usageError struct{ error }
 
 // Unwrap gives the cause.
@@ -90,25 +102,27 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-func noArgs(c *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(c, args); err != nil {
-		return usageError{err}
-	}
-	return nil
-}
-
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "annex", version()) },
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "annex %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
 	}
 }
 
 // version is what the Go toolchain noted when it built this.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
+	if !ok {
 		return "(devel)"
 	}
-	return info.Main.Version
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && v == "(devel)" {
+			v += " " + s.Value
+		}
+	}
+	return cmp.Or(v, "(devel)")
 }

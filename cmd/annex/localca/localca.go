@@ -39,31 +39,54 @@ type CA struct {
 // Open reads the authority from dir, or makes one there. The directory and
 // the key are readable by their owner only.
 func Open(dir string) (*CA, error) {
-	c := &CA{file: filepath.Join(dir, "ca.pem")}
-	keyFile := filepath.Join(dir, "ca.key")
-	certPEM, err := os.ReadFile(c.file)
+	c, err := read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, c.create(dir, keyFile)
-	} else if err != nil {
-		return nil, err
+		return c, c.create(dir)
 	}
-	keyPEM, err := os.ReadFile(keyFile)
+	return c, err
+}
+
+// Check tells what is wrong with the authority in dir, if there is one. It
+// changes nothing.
+func Check(dir string) error {
+	if _, err := read(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// read gives fs.ErrNotExist when there is no certificate: the key alone is
+// what an interrupted start leaves behind.
+func read(dir string) (*CA, error) {
+	c := &CA{file: filepath.Join(dir, "ca.pem")}
+	certPEM, err := os.ReadFile(c.file)
 	if err != nil {
-		return nil, err
+		return c, err
+	}
+	unusable := func(err error) (*CA, error) {
+		return nil, fmt.Errorf("the local certificate authority in %s cannot be used: %w (delete ca.pem and ca.key there to have a new one made, which clients must be told to trust)", dir, err)
+	}
+	keyPEM, err := os.ReadFile(keyFile(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return unusable(errors.New("ca.key is missing"))
+	} else if err != nil {
+		return unusable(err)
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
-		return nil, fmt.Errorf("read the local certificate authority in %s: %w (delete both files to have a new one made)", dir, err)
+		return unusable(err)
 	}
 	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s: not a key of this program's making", keyFile)
+		return unusable(errors.New("ca.key is not a key of this program's making"))
 	}
 	c.cert, c.key, c.pem = pair.Leaf, key, certPEM
 	return c, nil
 }
 
-func (c *CA) create(dir, keyFile string) error {
+func keyFile(dir string) string { return filepath.Join(dir, "ca.key") }
+
+func (c *CA) create(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -94,10 +117,24 @@ func (c *CA) create(dir, keyFile string) error {
 	c.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	// The key first: a certificate without its key would stop the next start.
 	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	if err := os.WriteFile(keyFile, keyPEM, 0o600); err != nil {
+	if err := writeWhole(keyFile(dir), keyPEM); err != nil {
 		return err
 	}
-	return os.WriteFile(c.file, c.pem, 0o600)
+	return writeWhole(c.file, c.pem)
+}
+
+// writeWhole writes a file that is there whole or not at all, whenever the
+// process ends.
+func writeWhole(name string, b []byte) error {
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
 }
 
 // File is where the authority's certificate lies, for clients to trust.

@@ -36,6 +36,7 @@ type Catalog struct {
 	Definitions *Table[core.APIDefinition]
 	Files       *Table[core.FileDescriptor]
 	Modules     *Table[core.Module]
+	Trusted     *Table[core.TrustedCertificate]
 
 	store  storage.Store
 	opts   Options

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -22,6 +23,7 @@ func (c *Catalog) declareIdentity() {
 		family: "user",
 	})
 	c.Issuers = addTable(c, c.issuerRules())
+	c.Trusted = addTable(c, c.certificateRules())
 	c.Keys = addTable(c, rules[core.SigningKey]{
 		name: "key", noun: "signing key",
 		id:   func(k *core.SigningKey) *string { return &k.ID },
@@ -37,18 +39,41 @@ func checkName(noun, name string) error {
 	return nil
 }
 
+// distinct returns the ids in order, each once, and leaves the given slice
+// alone: it may be one that a view shows.
+func distinct(ids []string) []string { return slices.Compact(slices.Sorted(slices.Values(ids))) }
+
+// checkText bounds a text that is only shown.
+func checkText(field, text string) error {
+	const most = 4096
+	if len(text) > most {
+		return core.Errorf(core.Invalid, "%s: at most %d bytes are kept, this one has %d", field, most, len(text))
+	}
+	return nil
+}
+
+func checkOrg(_ context.Context, o *core.Org) error {
+	if strings.Contains(o.Name, "@") {
+		return core.Errorf(core.Invalid, "name %q: an organisation's name holds no '@'", o.Name)
+	}
+	return cmp.Or(checkName("organisation", o.Name), checkText("displayName", o.DisplayName), checkText("description", o.Description))
+}
+
+func checkUser(_ context.Context, u *core.User) error {
+	return cmp.Or(checkName("user", u.Name), checkText("fullName", u.FullName), checkText("email", u.Email), checkText("description", u.Description))
+}
+
+func checkRole(_ context.Context, r *core.Role) error {
+	return cmp.Or(checkName("role", r.Name), checkText("description", r.Description), checkText("bundleKey", r.BundleKey))
+}
+
 func (c *Catalog) orgRules() rules[core.Org] {
 	return rules[core.Org]{
 		name: "org", noun: "organisation", prefix: core.OrgPrefix,
-		id:     func(o *core.Org) *string { return &o.ID },
-		meta:   func(o *core.Org) *core.Meta { return &o.Meta },
-		unique: func(o core.Org) []string { return []string{"name/" + strings.ToLower(o.Name)} },
-		prepare: func(_ context.Context, o *core.Org) error {
-			if strings.Contains(o.Name, "@") {
-				return core.Errorf(core.Invalid, "name %q: an organisation's name holds no '@'", o.Name)
-			}
-			return checkName("organisation", o.Name)
-		},
+		id:      func(o *core.Org) *string { return &o.ID },
+		meta:    func(o *core.Org) *core.Meta { return &o.Meta },
+		unique:  func(o core.Org) []string { return []string{"name/" + strings.ToLower(o.Name)} },
+		prepare: checkOrg,
 		check: func(_ *tx, o, _ *core.Org) error {
 			if o.ID == core.SystemOrgID && (!o.Enabled || o.Name != core.SystemOrg) {
 				return core.Errorf(core.Invalid, "the organisation System can be neither renamed nor disabled")
@@ -80,13 +105,12 @@ func (c *Catalog) userRules() rules[core.User] {
 		family:  "org",
 		unique:  func(u core.User) []string { return []string{UserKey(u.OrgID, u.Name)} },
 		refs:    func(u core.User) []string { return u.RoleIDs },
-		prepare: func(_ context.Context, u *core.User) error { return checkName("user", u.Name) },
+		prepare: checkUser,
 		keep:    func(u *core.User, old core.User) { u.OrgID = old.OrgID },
 		check: func(x *tx, u, _ *core.User) error {
-			slices.Sort(u.RoleIDs)
-			u.RoleIDs = slices.Compact(u.RoleIDs)
+			u.RoleIDs = distinct(u.RoleIDs)
 			for _, id := range u.RoleIDs {
-				if err := c.checkRole(x, id, u.OrgID); err != nil {
+				if err := c.holdRole(x, id, u.OrgID); err != nil {
 					return err
 				}
 			}
@@ -95,21 +119,20 @@ func (c *Catalog) userRules() rules[core.User] {
 	}
 }
 
-// checkRole holds a role in place that a user of that organisation shall have.
-func (c *Catalog) checkRole(x *tx, id, orgID string) error {
+// holdRole holds a role in place that a user of that organisation shall have.
+func (c *Catalog) holdRole(x *tx, id, orgID string) error {
 	e, err := x.get(c.Roles.key(id))
 	if err != nil {
 		return err
 	}
-	if e.Value == nil {
-		return core.Errorf(core.Invalid, "role %q does not exist", id)
+	var r core.Role
+	if e.Value != nil {
+		if r, err = c.Roles.decode(e); err != nil {
+			return err
+		}
 	}
-	r, err := c.Roles.decode(e)
-	if err != nil {
-		return err
-	}
-	if r.OrgID != "" && r.OrgID != orgID {
-		return core.Errorf(core.Invalid, "role %q belongs to another organisation", r.Name)
+	if e.Value == nil || r.OrgID != "" && r.OrgID != orgID {
+		return core.Errorf(core.Invalid, "role %q does not exist, or belongs to another organisation", id)
 	}
 	return nil
 }
@@ -123,7 +146,7 @@ func (c *Catalog) roleRules() rules[core.Role] {
 		family:  "org",
 		refs:    func(r core.Role) []string { return r.RightIDs },
 		unique:  func(r core.Role) []string { return []string{"name/" + r.OrgID + "/" + strings.ToLower(r.Name)} },
-		prepare: func(_ context.Context, r *core.Role) error { return checkName("role", r.Name) },
+		prepare: checkRole,
 		keep: func(r *core.Role, old core.Role) {
 			r.OrgID, r.ReadOnly, r.AllRights = old.OrgID, old.ReadOnly, old.AllRights
 		},
@@ -131,8 +154,7 @@ func (c *Catalog) roleRules() rules[core.Role] {
 			if old != nil && old.ReadOnly {
 				return core.Errorf(core.Invalid, "role %s is built in and cannot be changed", old.Name)
 			}
-			slices.Sort(r.RightIDs)
-			r.RightIDs = slices.Compact(r.RightIDs)
+			r.RightIDs = distinct(r.RightIDs)
 			for _, id := range r.RightIDs {
 				e, err := x.get(c.Rights.key(id))
 				if err != nil {
@@ -161,6 +183,12 @@ func (c *Catalog) rightRules() rules[core.Right] {
 		unique:  func(r core.Right) []string { return []string{"name/" + r.Name} },
 		prepare: func(_ context.Context, r *core.Right) error { return checkName("right", r.Name) },
 		keep:    func(r *core.Right, old core.Right) { r.Name, r.ServiceNamespace = old.Name, old.ServiceNamespace },
+		drop: func(_ *tx, r core.Right) error {
+			if !r.Custom() {
+				return core.Errorf(core.Invalid, "right %s is built in and cannot be deleted", r.Name)
+			}
+			return nil
+		},
 	}
 }
 
@@ -172,6 +200,7 @@ func (c *Catalog) issuerRules() rules[core.Issuer] {
 		parent: func(i core.Issuer) string { return i.OrgID },
 		family: "org",
 		unique: func(i core.Issuer) []string { return []string{"url/" + i.URL} },
+		refs:   func(i core.Issuer) []string { return i.DefaultRoleIDs },
 		prepare: func(_ context.Context, i *core.Issuer) error {
 			u, err := url.Parse(i.URL)
 			switch {
@@ -180,12 +209,14 @@ func (c *Catalog) issuerRules() rules[core.Issuer] {
 			case i.Audience == "":
 				return core.Errorf(core.Invalid, "audience: say what the tokens' aud claim must hold")
 			}
-			return checkName("issuer", i.Name)
+			return cmp.Or(checkName("issuer", i.Name), checkText("audience", i.Audience),
+				checkText("userClaim", i.UserClaim), checkText("roleClaim", i.RoleClaim), checkAuthorities(i.CA))
 		},
 		keep: func(i *core.Issuer, old core.Issuer) { i.OrgID = old.OrgID },
 		check: func(x *tx, i, _ *core.Issuer) error {
+			i.DefaultRoleIDs = distinct(i.DefaultRoleIDs)
 			for _, id := range i.DefaultRoleIDs {
-				if err := c.checkRole(x, id, i.OrgID); err != nil {
+				if err := c.holdRole(x, id, i.OrgID); err != nil {
 					return err
 				}
 			}

@@ -33,7 +33,7 @@ func FuzzToken(f *testing.F) {
 		if len(claims) > maxToken/2 {
 			return
 		}
-		c, err := h.holder(forged.sign(forged.header(), claims))
+		c, err := h.holder(t.Context(), forged.sign(forged.header(), claims))
 		if err != nil {
 			if core.ErrorCode(err) != core.Unauthenticated {
 				t.Fatalf("claims %q: %v", claims, err)

@@ -24,10 +24,11 @@ const pages = "/ext-ui"
 // Identify tells who makes the call. Below /ext-ui the cookie counts, and
 // what changes something must come from the gateway's own pages, else it is
 // Forbidden; everywhere else the headers count. Whatever is missing, doubled,
-// contradictory or not valid now is Unauthenticated.
-func (m *Identity) Identify(_ context.Context, r core.Request) (core.Caller, error) {
+// contradictory or not valid now is Unauthenticated; a token of an identity
+// provider whose keys cannot be had is Unavailable.
+func (m *Identity) Identify(ctx context.Context, r core.Request) (core.Caller, error) {
 	if r.Path == pages || strings.HasPrefix(r.Path, pages+"/") {
-		return m.identifyPage(r)
+		return m.identifyPage(ctx, r)
 	}
 	token, err := headerToken(r.Header)
 	if err != nil {
@@ -36,10 +37,10 @@ func (m *Identity) Identify(_ context.Context, r core.Request) (core.Caller, err
 	if token == "" {
 		return core.Caller{}, refuse(noCredential)
 	}
-	return m.holder(token)
+	return m.holder(ctx, token)
 }
 
-func (m *Identity) identifyPage(r core.Request) (core.Caller, error) {
+func (m *Identity) identifyPage(ctx context.Context, r core.Request) (core.Caller, error) {
 	token, err := cookieToken(r.Header)
 	if err != nil {
 		return core.Caller{}, err
@@ -52,7 +53,7 @@ func (m *Identity) identifyPage(r core.Request) (core.Caller, error) {
 	} else if also != "" && also != token {
 		return core.Caller{}, refuse(twoTokens)
 	}
-	c, err := m.holder(token)
+	c, err := m.holder(ctx, token)
 	if err != nil {
 		return core.Caller{}, err
 	}
@@ -63,21 +64,34 @@ func (m *Identity) identifyPage(r core.Request) (core.Caller, error) {
 }
 
 // holder tells whom a token stands for.
-func (m *Identity) holder(token string) (core.Caller, error) {
+func (m *Identity) holder(ctx context.Context, token string) (core.Caller, error) {
+	c, _, err := m.holderAnd(ctx, token)
+	return c, err
+}
+
+// holderAnd tells whom a token stands for, and whether it is the holder's own
+// login rather than one that was lent for a call.
+func (m *Identity) holderAnd(ctx context.Context, token string) (c core.Caller, login bool, err error) {
 	d, now := m.view().Directory, m.opts.Now()
 	if v, ok := m.verified.get(token); ok {
-		return m.current(d, v, now)
+		c, err = m.current(d, v, now)
+		return c, v.Purpose == forSession, err
+	}
+	if len(token) > maxToken {
+		return c, false, refuse(badToken)
+	}
+	if c, ok, err := m.guest(ctx, d, token); ok {
+		return c, true, err
 	}
 	v, err := m.verify(d, token)
 	if err != nil {
-		return core.Caller{}, err
+		return c, false, err
 	}
-	c, err := m.current(d, v, now)
-	if err == nil {
+	if c, err = m.current(d, v, now); err == nil {
 		// The clone lets go of the header line that token may be a part of.
 		m.verified.put(strings.Clone(token), v)
 	}
-	return c, err
+	return c, v.Purpose == forSession, err
 }
 
 // headerToken gives the one token that the headers hold, or "".

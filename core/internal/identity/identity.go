@@ -5,12 +5,15 @@
 package identity
 
 import (
+	"crypto/x509"
 	"log/slog"
+	"net/http"
 	"runtime"
 	"time"
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/catalog"
+	"github.com/annex-gateway/annex/core/internal/identity/oidc"
 	"github.com/annex-gateway/annex/core/internal/live"
 )
 
@@ -27,6 +30,11 @@ type Options struct {
 	// SessionsPerUser is how many sessions one user may have; one more ends the
 	// oldest. 2,000 by default.
 	SessionsPerUser int
+	// TokensPerUser is how many API tokens one user may have; 1,000 by default.
+	TokensPerUser int
+	// KeyPeriod is how long a signing key signs before Sweep makes the next;
+	// 30 days by default, and for ever when it is negative.
+	KeyPeriod time.Duration
 	// CallTTL is how long a token lives that acts as a caller towards the
 	// gateway; 5 minutes by default.
 	CallTTL time.Duration
@@ -34,6 +42,11 @@ type Options struct {
 	CacheSize int
 	Cost      Cost
 	BackOff   BackOff
+	// HTTPClient gives the client that asks identity providers for their keys:
+	// those whose server certificates roots has signed, nil for the machine's.
+	// By default connections are made directly, and to no link-local, multicast
+	// or unspecified address. Redirects are never followed.
+	HTTPClient func(roots *x509.CertPool) *http.Client
 }
 
 // Times of tokens.
@@ -62,6 +75,10 @@ type Identity struct {
 	keys      keyring
 	verified  *cache[verified]
 	issued    *cache[issued]
+
+	providers *oidc.Verifier
+	guests    *cache[guest]
+	creating  chan struct{} // held by who makes a user on first sight
 }
 
 // New makes an Identity that writes to cat and decides by view.
@@ -87,14 +104,27 @@ func New(cat *catalog.Catalog, view func() *live.View, opts Options) *Identity {
 	if opts.CacheSize <= 0 {
 		opts.CacheSize = 20_000
 	}
+	if opts.TokensPerUser <= 0 {
+		opts.TokensPerUser = 1_000
+	}
+	if opts.KeyPeriod == 0 {
+		opts.KeyPeriod = 30 * 24 * time.Hour
+	}
 	return &Identity{
 		cat: cat, view: view, opts: opts,
 		passwords: newHasher(opts.Cost.orDefault(runtime.GOMAXPROCS(0))),
 		failures:  newFailures(opts.BackOff.orDefault(), opts.Now),
 		verified:  newCache[verified](opts.CacheSize),
 		issued:    newCache[issued](opts.CacheSize),
+		providers: oidc.New(oidc.Options{Now: opts.Now, Log: opts.Log, Client: opts.HTTPClient}),
+		guests:    newCache[guest](opts.CacheSize / guestCacheShare),
+		creating:  make(chan struct{}, 1),
 	}
 }
+
+// Close ends what the Identity does in the background: asking identity
+// providers for their keys.
+func (m *Identity) Close() { m.providers.Close() }
 
 // refuse is the error of a credential that nobody is known by.
 func refuse(text string) error { return core.Errorf(core.Unauthenticated, "%s", text) }
@@ -108,5 +138,8 @@ const (
 	badCredential = "the credential cannot be read: send one token as \"Authorization: Bearer <token>\""
 	badToken      = "the token is not valid: log in again"
 	endedSession  = "the session has ended: log in again"
+	badGrant      = "the token is not valid for this organisation: it may have been deleted, or its user disabled"
 	wrongLogin    = "the user name, the organisation or the password is wrong"
+
+	noTokenByToken = "an API token is made with a login of its own user: log in with name and password, and use the token of that session"
 )

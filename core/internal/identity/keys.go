@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -92,6 +93,30 @@ func (m *Identity) RotateKey(ctx context.Context, by string) error {
 		}
 	}
 	return nil
+}
+
+// rotateDueKey makes a new signing key when the present one is old. Nodes that
+// do so at the same time make one each, of which the last one signs.
+func (m *Identity) rotateDueKey(ctx context.Context, now time.Time) error {
+	k, ok := newest(m.view().Directory.Keys())
+	if m.opts.KeyPeriod < 0 || ok && now.Before(k.Created.Add(m.opts.KeyPeriod)) {
+		return nil
+	}
+	return m.RotateKey(ctx, "")
+}
+
+// sweepKeys deletes the keys that verify nothing any more.
+func (m *Identity) sweepKeys(ctx context.Context, now time.Time) error {
+	var errs []error
+	for _, k := range m.view().Directory.Keys() {
+		if m.verifies(k, now) {
+			continue
+		}
+		if err := m.cat.Keys.Delete(ctx, k.ID, nil); err != nil && core.ErrorCode(err) != core.NotFound {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (m *Identity) createKey(ctx context.Context, by string) error {

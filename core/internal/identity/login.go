@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/live"
 )
 
 // Credentials are what a user logs in with. Remote is the user's address.
@@ -81,25 +82,39 @@ func (m *Identity) checkPassword(ctx context.Context, c Credentials, reserved bo
 
 // open starts a session of a user whose password was right.
 func (m *Identity) open(ctx context.Context, user core.User) (Session, error) {
-	if err := m.makeRoom(ctx, user.ID); err != nil {
+	// Whoever changes the password or disables the user ends the sessions that
+	// there are. This one may have come just after that.
+	s, err := m.openFor(ctx, user.ID, "", func(d *live.Directory) bool {
+		current, _ := d.User(user.ID)
+		return current.Password == user.Password
+	})
+	if core.ErrorCode(err) == core.Unauthenticated {
+		return Session{}, errors.Join(refuse(wrongLogin), err)
+	}
+	return s, err
+}
+
+// openFor starts a session of the user, bound to the API token with that id
+// if there is one. Still tells, once the session is stored, whether there is
+// reason for it yet; if not, it is ended and the error is Unauthenticated.
+func (m *Identity) openFor(ctx context.Context, userID, tokenID string, still func(*live.Directory) bool) (Session, error) {
+	if err := m.makeRoom(ctx, userID); err != nil {
 		return Session{}, err
 	}
 	now := m.opts.Now()
-	record, err := m.cat.Sessions.Create(ctx, user.ID, core.Session{UserID: user.ID, Expires: now.Add(m.opts.SessionTTL).UTC()})
+	record, err := m.cat.Sessions.Create(ctx, userID, core.Session{UserID: userID, Expires: now.Add(m.opts.SessionTTL).UTC()})
 	if core.ErrorCode(err) == core.Invalid {
-		return Session{}, refuse(wrongLogin) // deleted meanwhile
+		return Session{}, refuse(endedSession) // deleted meanwhile
 	}
 	if err != nil {
 		return Session{}, err
 	}
-	// Whoever changes the password or disables the user ends the sessions that
-	// there are. This one may have come just after that.
 	d := m.view().Directory
-	caller, ok := d.Caller(user.ID)
-	if current, _ := d.User(user.ID); !ok || current.Password != user.Password {
-		return Session{}, errors.Join(refuse(wrongLogin), m.endSession(ctx, record.ID))
+	caller, ok := d.Caller(userID)
+	if !ok || !still(d) {
+		return Session{}, errors.Join(refuse(endedSession), m.endSession(ctx, record.ID))
 	}
-	caller.SessionID = record.ID
+	caller.SessionID, caller.TokenID = record.ID, tokenID
 	token, _, err := m.sign(d, m.claimsFor(forSession, caller, now, record.Expires))
 	return Session{Token: token, Record: record, Caller: caller}, err
 }

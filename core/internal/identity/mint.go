@@ -39,13 +39,13 @@ func (m *Identity) issue(name string, c core.Caller, reuse time.Duration, make f
 }
 
 // MintToken gives a token for the gateway that acts as the caller. It dies
-// with the caller's session, and after CallTTL at the latest; the token of a
-// caller without a session dies with the user.
+// with the caller's session and API token, and after CallTTL at the latest;
+// that of a caller who has neither dies with the user.
 func (m *Identity) MintToken(_ context.Context, c core.Caller) (string, error) {
 	if !c.Known() {
 		return "", refuse(noCredential)
 	}
-	return m.issue("call\x00"+c.UserID+"\x00"+c.SessionID, c, m.opts.CallTTL/callReusePart, func(now time.Time) any {
+	return m.issue("call\x00"+c.UserID+"\x00"+c.SessionID+"\x00"+c.TokenID, c, m.opts.CallTTL/callReusePart, func(now time.Time) any {
 		return m.claimsFor(forCall, c, now, now.Add(m.opts.CallTTL))
 	})
 }
@@ -76,7 +76,7 @@ func (m *Identity) SignIdentity(_ context.Context, c core.Caller, audience, tena
 	if !c.Known() {
 		return "", refuse(noCredential)
 	}
-	name := "identity\x00" + c.UserID + "\x00" + c.SessionID + "\x00" + tenant + "\x00" + audience
+	name := "identity\x00" + c.UserID + "\x00" + c.SessionID + "\x00" + c.TokenID + "\x00" + tenant + "\x00" + audience
 	return m.issue(name, c, identityReuse, func(now time.Time) any {
 		roles := make([]string, 0, len(c.Roles))
 		for _, r := range c.Roles {

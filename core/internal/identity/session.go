@@ -71,21 +71,23 @@ func (m *Identity) makeRoom(ctx context.Context, userID string) error {
 	return nil
 }
 
-// Sweep deletes sessions that have expired and keys whose last token has. The
-// gateway calls it from time to time; nothing depends on how often.
+// Sweep deletes sessions that have expired, keys whose last token has, and API
+// tokens whose secret nobody fetched; and it makes a new signing key when the
+// present one has served for its time. The gateway calls it from time to time;
+// nothing else depends on how often.
 func (m *Identity) Sweep(ctx context.Context) error {
 	now := m.opts.Now()
-	sessions := m.endSessions(ctx, m.cat.Sessions.All(ctx), func(s core.Session) bool { return !now.Before(s.Expires) })
-	var keys []error
-	for _, k := range m.view().Directory.Keys() {
-		if m.verifies(k, now) {
-			continue
-		}
-		if err := m.cat.Keys.Delete(ctx, k.ID, nil); err != nil && core.ErrorCode(err) != core.NotFound {
-			keys = append(keys, err)
-		}
+	errs := []error{
+		m.endSessions(ctx, m.cat.Sessions.All(ctx), func(s core.Session) bool { return !now.Before(s.Expires) }),
+		m.sweepTokens(ctx),
+		m.rotateDueKey(ctx, now),
+		m.sweepKeys(ctx, now),
 	}
 	d := m.view().Directory
 	m.keys.keep(func(kid string) bool { _, ok := d.Key(kid); return ok })
-	return errors.Join(append(keys, sessions)...)
+	m.providers.Keep(func(id, url string) bool {
+		is, ok := d.IssuerByURL(url)
+		return ok && is.ID == id && is.Enabled
+	})
+	return errors.Join(errs...)
 }

@@ -42,6 +42,7 @@ type claims struct {
 	Audience  string  `json:"aud"`
 	Subject   string  `json:"sub"`
 	Session   string  `json:"sid,omitempty"`
+	Token     string  `json:"tid,omitempty"` // the API token that all this hangs on
 	Purpose   purpose `json:"purpose"`
 	IssuedAt  int64   `json:"iat"`
 	NotBefore int64   `json:"nbf"`
@@ -155,11 +156,17 @@ func (m *Identity) current(d *live.Directory, v *verified, now time.Time) (core.
 			return core.Caller{}, refuse(endedSession)
 		}
 	}
+	if v.Token != "" {
+		t, ok := d.Token(v.Token, now)
+		if !ok || t.Type != core.TokenRefresh || t.UserID != v.Subject || len(t.SecretHash) == 0 {
+			return core.Caller{}, refuse(endedSession)
+		}
+	}
 	c, ok := d.Caller(v.Subject)
 	if !ok {
 		return core.Caller{}, refuse(endedSession)
 	}
-	c.SessionID = v.Session
+	c.SessionID, c.TokenID = v.Session, v.Token
 	return c, nil
 }
 
@@ -193,7 +200,7 @@ func (m *Identity) sign(d *live.Directory, claims any) (token, keyID string, err
 // claimsFor are those of a token for the gateway itself.
 func (m *Identity) claimsFor(p purpose, c core.Caller, now, expires time.Time) claims {
 	return claims{
-		Issuer: m.opts.Issuer, Audience: m.opts.Issuer, Subject: c.UserID, Session: c.SessionID, Purpose: p,
+		Issuer: m.opts.Issuer, Audience: m.opts.Issuer, Subject: c.UserID, Session: c.SessionID, Token: c.TokenID, Purpose: p,
 		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: expires.Unix(),
 	}
 }

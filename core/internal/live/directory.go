@@ -57,6 +57,15 @@ func (d *Directory) Role(id string) (core.Role, bool) {
 	return d.people.roles.get(id)
 }
 
+// Right returns the right with that id.
+func (d *Directory) Right(id string) (core.Right, bool) { return d.people.rights.get(id) }
+
+// Members tells how many users the organisation has.
+func (d *Directory) Members(orgID string) int {
+	n, _ := d.people.members.get(orgID)
+	return n
+}
+
 // Session returns the session with that id, unless it has expired at now.
 func (d *Directory) Session(id string, now time.Time) (core.Session, bool) {
 	s, ok := d.sessions.get(id)

@@ -12,6 +12,7 @@ type people struct {
 	owner            *batch
 	orgs, orgNames   sharded[core.Org]  // by id; by lower-case name
 	users, userNames sharded[core.User] // by id; by org id and lower-case name
+	members          sharded[int]       // how many users, by org id
 	roles            sharded[core.Role]
 	rights           sharded[core.Right]
 	callers          callerCache
@@ -24,7 +25,7 @@ func (s *state) applyPeople(c catalog.Change) {
 		old := s.dir.people
 		s.dir.people = &people{
 			owner: s.batch, orgs: old.orgs, orgNames: old.orgNames,
-			users: old.users, userNames: old.userNames, roles: old.roles, rights: old.rights,
+			users: old.users, userNames: old.userNames, members: old.members, roles: old.roles, rights: old.rights,
 		}
 	}
 	p := s.dir.people
@@ -61,10 +62,21 @@ func (p *people) applyOrg(b *batch, c catalog.Change) {
 func (p *people) applyUser(b *batch, c catalog.Change) {
 	if old, had := p.users.get(c.ID); had {
 		p.userNames.del(b, userName(old.OrgID, old.Name))
+		p.count(b, old.OrgID, -1)
 	}
 	replace(&p.users, b, c)
 	if u, ok := p.users.get(c.ID); ok {
 		p.userNames.set(b, userName(u.OrgID, u.Name), u)
+		p.count(b, u.OrgID, 1)
+	}
+}
+
+func (p *people) count(b *batch, orgID string, more int) {
+	n, _ := p.members.get(orgID)
+	if n += more; n == 0 {
+		p.members.del(b, orgID)
+	} else {
+		p.members.set(b, orgID, n)
 	}
 }
 

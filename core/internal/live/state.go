@@ -6,6 +6,7 @@ import (
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/access"
 	"github.com/annex-gateway/annex/core/internal/catalog"
+	"github.com/annex-gateway/annex/core/internal/cow"
 	"github.com/annex-gateway/annex/core/internal/match"
 	"github.com/annex-gateway/annex/storage"
 )
@@ -19,12 +20,16 @@ type state struct {
 	dir     Directory
 	trust   *trust
 
-	policy  *access.Compiler
-	filters map[string]compiled            // all, by id
-	owned   map[string]map[string]struct{} // system id → ids of its filters
-	placed  map[string]bool                // systems whose filters are in the table
-	leases  map[string]*opened             // by system id
-	retired []*opened                      // to be shut once the next view is out
+	policy    *access.Compiler
+	discovery discovery
+	cow       *cow.Batch
+	links     map[string]core.Link
+	classes   map[string]core.ResourceClass
+	filters   cow.Map[string, compiled]      // all, by id
+	owned     map[string]map[string]struct{} // system id → ids of its filters
+	placed    map[string]bool                // systems whose filters are in the table
+	leases    map[string]*opened             // by system id
+	retired   []*opened                      // to be shut once the next view is out
 
 	stale map[string]bool // systems that a change touched since the last view
 	gone  map[string]bool // systems whose sessions must be looked at
@@ -38,11 +43,12 @@ type compiled struct {
 
 func newState() *state {
 	return &state{
-		batch:   new(batch),
-		policy:  access.NewCompiler(),
-		dir:     Directory{people: &people{}, keys: map[string]core.SigningKey{}},
-		trust:   new(trust),
-		filters: map[string]compiled{}, owned: map[string]map[string]struct{}{}, placed: map[string]bool{},
+		batch:  new(batch),
+		policy: access.NewCompiler(),
+		cow:    new(cow.Batch), links: map[string]core.Link{}, classes: map[string]core.ResourceClass{},
+		dir:   Directory{people: &people{}, keys: map[string]core.SigningKey{}},
+		trust: new(trust),
+		owned: map[string]map[string]struct{}{}, placed: map[string]bool{},
 		leases: map[string]*opened{}, stale: map[string]bool{}, gone: map[string]bool{},
 	}
 }
@@ -50,8 +56,8 @@ func newState() *state {
 // view takes the picture and starts the next batch.
 func (s *state) view(r storage.Revision) *View {
 	d := s.dir
-	s.batch = new(batch)
-	return &View{Revision: r, Directory: &d, Policy: s.policy.Policy(), systems: s.systems, table: s.table, trust: s.trust}
+	s.batch, s.cow = new(batch), new(cow.Batch)
+	return &View{discovery: s.discovery, filters: s.filters, Revision: r, Directory: &d, Policy: s.policy.Policy(), systems: s.systems, table: s.table, trust: s.trust}
 }
 
 // apply takes in one change and notes which systems it touches.
@@ -81,7 +87,9 @@ func (s *state) apply(c catalog.Change) {
 	case "certificate":
 		s.trust = s.trust.with(c)
 	case "class":
-		s.policy.Class(c.ID, entity[core.ResourceClass](c))
+		s.applyClass(c)
+	case "link":
+		s.applyLink(c)
 	case "action":
 		s.policy.Action(c.ID, entity[core.ResourceClassAction](c))
 	case "resource":
@@ -120,12 +128,12 @@ func changed[E any](m map[string]E, c catalog.Change, names func(E) (id, key str
 }
 
 func (s *state) applyFilter(c catalog.Change) {
-	if old, ok := s.filters[c.ID]; ok {
+	if old, ok := s.filters.Get(c.ID); ok {
 		system := old.filter.System
 		if s.placed[system] {
 			s.table = s.table.Without(old.filter)
 		}
-		delete(s.filters, c.ID)
+		s.filters.Delete(s.cow, c.ID)
 		delete(s.owned[system], c.ID)
 	}
 	if c.Entity == nil {
@@ -138,7 +146,7 @@ func (s *state) applyFilter(c catalog.Change) {
 		// wrote must not match anything here.
 		return
 	}
-	s.filters[c.ID] = compiled{f, rule}
+	s.filters.Set(s.cow, c.ID, compiled{f, rule})
 	if s.owned[f.System] == nil {
 		s.owned[f.System] = map[string]struct{}{}
 	}
@@ -157,7 +165,7 @@ func (s *state) place(system string) {
 		return
 	}
 	for id := range s.owned[system] {
-		if f := s.filters[id]; in {
+		if f, _ := s.filters.Get(id); in {
 			s.table = s.table.With(f.rule)
 		} else {
 			s.table = s.table.Without(f.filter)

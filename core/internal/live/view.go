@@ -7,6 +7,7 @@ import (
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/access"
+	"github.com/annex-gateway/annex/core/internal/cow"
 	"github.com/annex-gateway/annex/core/internal/match"
 	"github.com/annex-gateway/annex/storage"
 )
@@ -19,8 +20,11 @@ type View struct {
 	Directory *Directory
 	Policy    *access.Policy
 
-	systems sharded[*Entry]
-	table   match.Table // filters of enabled systems only
+	discovery discovery
+	filters   cow.Map[string, compiled] // all, of enabled systems or not
+	systems   sharded[*Entry]
+	table     match.Table // filters of enabled systems only
+	trust     *trust
 }
 
 // Stop is a place where a call halts: a system, and the filter that says so.

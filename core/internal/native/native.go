@@ -1,6 +1,11 @@
-// Package native is the API that is being extended, as a connection: who am I,
-// which organisations are there, what is this cloud. It answers from the view
-// and never waits.
+// Package native is the API that is being extended, as a connection. A small
+// one is built in: who am I, which organisations are there, what is this
+// cloud. It answers from the view and never waits.
+//
+// With an upstream every path that is not built in goes there. Then only
+// /api/session is built in, by which clients learn who they are to this
+// gateway, so that an API of any shape keeps all its other paths; the whole
+// built-in API stays in front of the upstream when that is asked for.
 package native
 
 import (
@@ -27,6 +32,11 @@ type Options struct {
 	Version string
 	// Built is the date that goes with it.
 	Built time.Time
+	// Upstream is the API that is extended in place of the built-in one; nil:
+	// none. It is closed with the Native.
+	Upstream core.Conn
+	// BuiltIn keeps all of the built-in API in front of an upstream.
+	BuiltIn bool
 }
 
 // The default release: the first that speaks the highest listed version.
@@ -35,14 +45,20 @@ const (
 	defaultBuilt   = 1767225600 // 1 January 2026
 )
 
-// Native is the built-in API as a core.Conn.
+// Native is the extended API as a core.Conn.
 type Native struct {
 	view        func() *live.View
 	description string
+	upstream    core.Conn // nil: none
+	builtIn     bool      // all of it, not the session alone
 	closed      atomic.Bool
 }
 
-var _ core.Conn = (*Native)(nil)
+var (
+	_ core.Conn     = (*Native)(nil)
+	_ core.Streamer = (*Native)(nil)
+	_ core.Prober   = (*Native)(nil)
+)
 
 // New makes a Native.
 func New(opts Options) *Native {
@@ -55,16 +71,37 @@ func New(opts Options) *Native {
 	return &Native{
 		view:        opts.View,
 		description: opts.Version + " " + opts.Built.UTC().Format("Mon Jan 02 15:04:05 MST 2006"),
+		upstream:    opts.Upstream,
+		builtIn:     opts.BuiltIn || opts.Upstream == nil,
 	}
 }
 
-// Close makes all later calls fail. There is nothing to wait for.
+// Close makes all later calls fail, and closes the upstream.
 func (n *Native) Close() error {
 	n.closed.Store(true)
+	if n.upstream != nil {
+		return n.upstream.Close()
+	}
 	return nil
 }
 
-// Do answers a message. A path that is not here is NotFound.
+// Streams reports whether there is an upstream that bounds its own waits. What
+// is built in never waits.
+func (n *Native) Streams() bool {
+	s, ok := n.upstream.(core.Streamer)
+	return ok && s.Streams()
+}
+
+// Ready returns nil, or what is wrong with the upstream.
+func (n *Native) Ready() error {
+	if p, ok := n.upstream.(core.Prober); ok {
+		return p.Ready()
+	}
+	return nil
+}
+
+// Do answers a message. A path that is not here is the upstream's, or
+// NotFound.
 func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
 	if err := ctx.Err(); err != nil {
 		return m, err
@@ -75,9 +112,13 @@ func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
 	q := query{
 		caller: m.Caller, directory: n.view().Directory, base: m.Request.BaseURL(), description: n.description,
 	}
-	page, err := q.find(m.Request.Path)
-	if err != nil {
-		return m, err
+	page, ok := q.find(m.Request.Path)
+	switch {
+	case ok && (n.builtIn || page.media == vxml.MediaSession):
+	case n.upstream != nil:
+		return n.upstream.Do(ctx, m)
+	default:
+		return m, core.Errorf(core.NotFound, "nothing is served at %s", m.Request.Path)
 	}
 	switch method := m.Request.Method; {
 	case method != http.MethodGet && method != http.MethodHead:
@@ -138,23 +179,23 @@ func always(f func() *vxml.Element) func() (*vxml.Element, error) {
 }
 
 // find gives the page of a path. Collections may end in a slash.
-func (q query) find(path string) (page, error) {
+func (q query) find(path string) (page, bool) {
 	path = strings.TrimSuffix(path, "/")
 	switch path {
 	case "/api/session":
-		return page{vxml.MediaSession, always(q.session), http.MethodDelete}, nil
+		return page{vxml.MediaSession, always(q.session), http.MethodDelete}, true
 	case "/api/admin":
-		return page{vxml.MediaCloud, always(q.cloud), ""}, nil
+		return page{vxml.MediaCloud, always(q.cloud), ""}, true
 	case "/api/org":
-		return page{vxml.MediaOrgList, always(q.orgs), ""}, nil
+		return page{vxml.MediaOrgList, always(q.orgs), ""}, true
 	}
 	if id, ok := strings.CutPrefix(path, "/api/org/"); ok && !strings.Contains(id, "/") {
-		return page{vxml.MediaOrg, func() (*vxml.Element, error) { return q.org(id, q.orgView) }, ""}, nil
+		return page{vxml.MediaOrg, func() (*vxml.Element, error) { return q.org(id, q.orgView) }, ""}, true
 	}
 	if id, ok := strings.CutPrefix(path, "/api/admin/org/"); ok && !strings.Contains(id, "/") {
-		return page{vxml.MediaAdminOrg, func() (*vxml.Element, error) { return q.org(id, q.adminView) }, ""}, nil
+		return page{vxml.MediaAdminOrg, func() (*vxml.Element, error) { return q.org(id, q.adminView) }, ""}, true
 	}
-	return page{}, core.Errorf(core.NotFound, "nothing is served at %s", path)
+	return page{}, false
 }
 
 // visible returns the organisations that the caller may see, by name.

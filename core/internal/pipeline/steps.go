@@ -90,15 +90,24 @@ func (p *Pipeline) authorize(ctx context.Context, c *call) error {
 		return err
 	}
 	for _, s := range c.stops {
-		d := c.view.Policy.Decide(access.Query{
-			Caller: c.msg.Caller, System: s.Entry.System, Method: c.msg.Request.Method, Path: c.msg.Request.Path, Orgs: c.view.Directory,
-		})
+		d := c.decide(s)
 		p.trace(ctx, c, core.Event{Step: "authorize", System: s.Entry.System.ID, Filter: s.Filter.ID, Allowed: d.Allowed, Reason: d.Reason})
 		if !d.Allowed {
-			return core.Errorf(core.Forbidden, "access to %s %s is denied", c.msg.Request.Method, c.msg.Request.Path)
+			return denied(c)
 		}
 	}
 	return nil
+}
+
+// decide asks the rules of one system.
+func (c *call) decide(s live.Stop) access.Decision {
+	return c.view.Policy.Decide(access.Query{
+		Caller: c.msg.Caller, System: s.Entry.System, Method: c.msg.Request.Method, Path: c.msg.Request.Path, Orgs: c.view.Directory,
+	})
+}
+
+func denied(c *call) error {
+	return core.Errorf(core.Forbidden, "access to %s %s is denied", c.msg.Request.Method, c.msg.Request.Path)
 }
 
 // dispatch shows the message to the systems in turn. The first answer ends

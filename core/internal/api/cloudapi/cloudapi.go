@@ -21,7 +21,19 @@ const (
 	filtersPath   = prefix + "/1.0.0/apiFilters"
 	servicesPath  = prefix + "/extensions/api"
 	modulesPath   = prefix + "/extensions/modules"
+	orgsPath      = prefix + "/1.0.0/orgs"
+	usersPath     = prefix + "/1.0.0/users"
+	rolesPath     = prefix + "/1.0.0/roles"
+	rightsPath    = prefix + "/1.0.0/rights"
+	issuersPath   = prefix + "/1.0.0/oidcIssuers"
+	trustedPath   = prefix + "/1.0.0/ssl/trustedCertificates"
 )
+
+// membersPaths are where members of every organisation may come in: below
+// them each entity and each verb has its own check.
+func membersPaths() []string {
+	return []string{sessionsPath, tokensPath, orgsPath, usersPath, rolesPath, rightsPath}
+}
 
 // cloud is the API with what it works with.
 type cloud struct{ api.Deps }
@@ -41,6 +53,13 @@ func Register(e *echo.Echo, d api.Deps) {
 	mount(a, e, a.filters())
 	mount(a, e, a.tokens())
 	mount(a, e, a.modules())
+	mount(a, e, a.orgs())
+	mount(a, e, a.users())
+	mount(a, e, a.roles())
+	mount(a, e, a.rights())
+	a.mountRoleRights(e)
+	mount(a, e, a.issuers())
+	mount(a, e, a.trusted())
 }
 
 // verbs are the methods that a path understands.
@@ -89,11 +108,11 @@ func (v verbs) allow() string {
 }
 
 // guard decides who may come in by the path alone, whether it exists or not:
-// to log in anybody, to sessions and tokens every user, to all the rest system
-// administrators only.
+// to log in anybody, to what members may manage every user, to all the rest
+// system administrators only.
 func (a *cloud) guard(next echo.HandlerFunc) echo.HandlerFunc {
-	authenticate := api.Authenticate(a.Deps)
-	users, providers := authenticate(next), authenticate(api.ProviderOnly()(next))
+	authenticate, inContext := api.Authenticate(a.Deps), a.inContext(next)
+	users, providers := authenticate(inContext), authenticate(api.ProviderOnly()(inContext))
 	return func(c echo.Context) error {
 		path := c.Request().URL.Path
 		switch {
@@ -103,7 +122,7 @@ func (a *cloud) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			return core.Errorf(core.Invalid, "the path is not in its canonical form")
 		case isLogin(c.Request().Method, path):
 			return next(c)
-		case below(path, sessionsPath), below(path, tokensPath):
+		case slices.ContainsFunc(membersPaths(), func(p string) bool { return below(path, p) }):
 			return users(c)
 		}
 		return providers(c)

@@ -18,7 +18,7 @@ type endpointForm struct {
 }
 
 func (a *cloud) endpoints() resource[core.System, endpointForm] {
-	build := func(in endpointForm) (core.System, error) {
+	build := func(_ actor, in endpointForm) (core.System, error) {
 		return applyEndpoint(in, core.System{
 			Kind: core.KindHTTPS, Vendor: in.Vendor, Name: in.Name, Version: in.Version, Priority: core.DefaultPriority,
 		})
@@ -27,12 +27,12 @@ func (a *cloud) endpoints() resource[core.System, endpointForm] {
 		path: endpointsPath, noun: "external endpoint", table: a.Catalog.Systems,
 		id:    func(s core.System) string { return s.ID },
 		meta:  func(s core.System) core.Meta { return s.Meta },
-		shows: func(_ core.Caller, s core.System) bool { return s.IsEndpoint() },
+		shows: func(_ actor, s core.System) bool { return s.IsEndpoint() },
 		attributes: withAttributes(systemAttributes(), attributes[core.System]{
 			"rootUrl": text(rootURL),
 		}),
 		encode: encodeEndpoint,
-		create: creating(a, a.Catalog.Systems, build, encodeEndpoint),
+		build:  build,
 		merge:  applyEndpoint,
 	}
 }

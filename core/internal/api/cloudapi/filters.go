@@ -20,7 +20,7 @@ type matcher struct {
 }
 
 func (a *cloud) filters() resource[core.Filter, filterForm] {
-	build := func(in filterForm) (core.Filter, error) { return mergeFilter(in, core.Filter{}) }
+	build := func(_ actor, in filterForm) (core.Filter, error) { return mergeFilter(in, core.Filter{}) }
 	return resource[core.Filter, filterForm]{
 		path: filtersPath, noun: "API filter", table: a.Catalog.Filters,
 		id:   func(f core.Filter) string { return f.ID },
@@ -35,7 +35,7 @@ func (a *cloud) filters() resource[core.Filter, filterForm] {
 			"stage":                 text(func(f core.Filter) string { return string(f.Stage) }),
 		},
 		encode: a.encodeFilter,
-		create: creating(a, a.Catalog.Filters, build, a.encodeFilter),
+		build:  build,
 		merge:  mergeFilter,
 	}
 }

@@ -77,6 +77,7 @@ func newHouseWith(t *testing.T, limits api.Limits) *house {
 	id := identity.New(cat, l.View, identity.Options{Now: clock, Cost: identity.Cost{MemoryKiB: 64, Passes: 1}})
 	_, err = id.Bootstrap(ctx, adminPassword)
 	fatal(t, err)
+	fatal(t, cat.SeedRights(ctx, identity.RoleOrgAdministrator))
 	h := &house{t: t, catalog: cat, identity: id}
 	h.addTenant()
 

@@ -2,8 +2,8 @@ package cloudapi
 
 import (
 	"cmp"
-	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -156,11 +156,22 @@ func rank(b bool) int {
 }
 
 func (h handler[E, D]) list(c echo.Context) error {
+	by, ctx := actorOf(c), c.Request().Context()
+	all := h.table.All(ctx)
+	if h.all != nil {
+		all = h.all(ctx, by)
+	}
+	return h.answerPage(c, h.path, all)
+}
+
+// answerPage answers with the page, of those entities that the caller sees,
+// that the query asks for. Path is where the other pages are.
+func (h handler[E, D]) answerPage(c echo.Context, path string, all iter.Seq2[E, error]) error {
 	s, err := h.attributes.selection(c.Request().URL.RawQuery)
 	if err != nil {
 		return err
 	}
-	entities, total, err := h.choose(c.Request().Context(), api.Caller(c), s)
+	entities, total, err := h.choose(all, actorOf(c), s)
 	if err != nil {
 		return err
 	}
@@ -168,7 +179,7 @@ func (h handler[E, D]) list(c echo.Context) error {
 	for _, e := range entities {
 		p.Values = append(p.Values, h.encode(e))
 	}
-	if l := pageLinks(api.NewHrefs(api.BaseURL(c)).To(h.path), s.query, p.Page, p.PageSize, p.PageCount); l != "" {
+	if l := pageLinks(api.NewHrefs(api.BaseURL(c)).To(path), s.query, p.Page, p.PageSize, p.PageCount); l != "" {
 		c.Response().Header().Set("Link", l)
 	}
 	return answer(c, http.StatusOK, p)
@@ -176,13 +187,13 @@ func (h handler[E, D]) list(c echo.Context) error {
 
 // choose gives the entities of the page, and how many there are on all pages.
 // Only when it has to sort them it keeps those of other pages in memory.
-func (h handler[E, D]) choose(ctx context.Context, caller core.Caller, s selection[E]) (chosen []E, total int, err error) {
+func (h handler[E, D]) choose(all iter.Seq2[E, error], by actor, s selection[E]) (chosen []E, total int, err error) {
 	first := (s.page - 1) * s.size
-	for e, err := range h.table.All(ctx) {
+	for e, err := range all {
 		if err != nil {
 			return nil, 0, err
 		}
-		if !h.seen(caller, e) || !s.filter.Match(func(name string) any { return h.attributes[name].get(e) }) {
+		if !h.seen(by, e) || !s.filter.Match(func(name string) any { return h.attributes[name].get(e) }) {
 			continue
 		}
 		if s.order != nil || total >= first && total < first+s.size {

@@ -2,6 +2,7 @@ package cloudapi
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -17,21 +18,39 @@ import (
 type resource[E, D any] struct {
 	path  string
 	noun  string
+	fixed bool // has no DELETE
 	table *catalog.Table[E]
 	id    func(E) string
 	meta  func(E) core.Meta
+	// all gives the entities of which some may be shown; nil for the whole
+	// table.
+	all func(ctx context.Context, by actor) iter.Seq2[E, error]
 	// shows tells whether a caller sees an entity; nil for every one.
-	shows func(core.Caller, E) bool
+	shows func(by actor, e E) bool
+	// permits judges a change: old is nil for a new entity, next for one that
+	// shall go, and both are when nothing else is known yet. A nil permits lets
+	// system administrators change everything, and nobody else anything.
+	permits func(by actor, old, next *E) error
 	// attributes are what lists can be filtered and sorted by.
 	attributes attributes[E]
 	encode     func(E) D
 	// links adds header fields to the answer of a GET by id; may be nil.
 	links func(c echo.Context, e E)
-	// create registers what a POST asks for, and gives the form in which it is
-	// answered.
+	// notes adds header fields to all answers with one entity; may be nil.
+	notes func(c echo.Context, e E)
+	// prepare completes a form with what takes its time; may be nil.
+	prepare func(ctx context.Context, in *D) error
+	// build makes what a POST asks for.
+	build func(by actor, in D) (E, error)
+	// create, instead of build, registers what a POST asks for, and gives the
+	// form in which it is answered.
 	create func(c echo.Context) (E, D, error)
 	// merge makes what a PUT asks for out of what is stored.
 	merge func(in D, old E) (E, error)
+	// changed does what follows from a PUT; may be nil.
+	changed func(ctx context.Context, old, now E) error
+	// removing judges the query of a DELETE; may be nil.
+	removing func(c echo.Context, e E) error
 }
 
 // mount serves a resource.
@@ -39,11 +58,17 @@ func mount[E, D any](a *cloud, e *echo.Echo, r resource[E, D]) {
 	h := handler[E, D]{a, r}
 	collection := verbs{http.MethodGet: h.list}
 	item := verbs{http.MethodGet: h.get, http.MethodDelete: h.delete}
-	if r.create != nil {
+	if r.create == nil && r.build != nil {
+		h.create = h.register
+	}
+	if h.create != nil {
 		collection[http.MethodPost] = h.post
 	}
 	if r.merge != nil {
 		item[http.MethodPut] = h.put
+	}
+	if r.fixed {
+		delete(item, http.MethodDelete)
 	}
 	a.route(e, r.path, collection)
 	a.route(e, r.path+"/:id", item)
@@ -57,9 +82,9 @@ type handler[E, D any] struct {
 func itemID(c echo.Context) string { return strings.TrimSuffix(c.Param("id"), "/") }
 
 // find gives the entity if the caller sees it, else NotFound.
-func (h handler[E, D]) find(ctx context.Context, caller core.Caller, id string) (E, error) {
+func (h handler[E, D]) find(ctx context.Context, by actor, id string) (E, error) {
 	e, err := h.table.Get(ctx, id)
-	if err == nil && !h.seen(caller, e) {
+	if err == nil && !h.seen(by, e) {
 		err = h.hidden(id)
 	}
 	return e, err
@@ -74,8 +99,16 @@ func (h handler[E, D]) missing(err error, id string) error {
 	return err
 }
 
-func (h handler[E, D]) seen(caller core.Caller, e E) bool {
-	return h.shows == nil || h.shows(caller, e)
+func (h handler[E, D]) seen(by actor, e E) bool { return h.shows == nil || h.shows(by, e) }
+
+func (h handler[E, D]) permitted(by actor, old, next *E) error {
+	switch {
+	case h.permits != nil:
+		return h.permits(by, old, next)
+	case by.Provider():
+		return nil
+	}
+	return core.Errorf(core.Forbidden, "only system administrators may change a %s", h.noun)
 }
 
 // hidden is the error of an entity that does not exist for the caller.
@@ -85,7 +118,7 @@ func (h handler[E, D]) hidden(id string) error {
 
 func (h handler[E, D]) get(c echo.Context) error {
 	id := itemID(c)
-	e, err := h.find(c.Request().Context(), api.Caller(c), id)
+	e, err := h.find(c.Request().Context(), actorOf(c), id)
 	if err != nil {
 		return h.missing(err, id)
 	}
@@ -96,6 +129,9 @@ func (h handler[E, D]) get(c echo.Context) error {
 }
 
 func (h handler[E, D]) post(c echo.Context) error {
+	if err := h.permitted(actorOf(c), nil, nil); err != nil {
+		return err
+	}
 	e, out, err := h.create(c)
 	if err != nil {
 		return err
@@ -104,34 +140,78 @@ func (h handler[E, D]) post(c echo.Context) error {
 	return h.answer(c, http.StatusCreated, e, out)
 }
 
+// register is the create function of a resource that is made of its form
+// alone.
+func (h handler[E, D]) register(c echo.Context) (e E, out D, err error) {
+	by := actorOf(c)
+	in, err := h.form(c)
+	if err != nil {
+		return e, out, err
+	}
+	if e, err = h.build(by, in); err != nil {
+		return e, out, err
+	}
+	if err = h.permitted(by, nil, &e); err != nil {
+		return e, out, err
+	}
+	if e, err = h.table.Create(c.Request().Context(), by.UserID, e); err != nil {
+		return e, out, err
+	}
+	return e, h.encode(e), nil
+}
+
+// form reads and completes the body.
+func (h handler[E, D]) form(c echo.Context) (D, error) {
+	in, err := decode[D](h.cloud, c)
+	if err == nil && h.prepare != nil {
+		err = h.prepare(c.Request().Context(), &in)
+	}
+	return in, err
+}
+
 func (h handler[E, D]) put(c echo.Context) error {
 	id := itemID(c)
 	expect, err := h.expect(c, id)
 	if err != nil {
-		return h.missing(err, id)
+		return err
 	}
-	in, err := decode[D](h.cloud, c)
+	in, err := h.form(c)
 	if err != nil {
 		return err
 	}
-	caller := api.Caller(c)
-	e, err := h.table.Update(c.Request().Context(), caller.UserID, id, expect, func(old E) (E, error) {
-		if !h.seen(caller, old) {
-			return old, h.hidden(id)
-		}
-		return h.merge(in, old)
-	})
+	e, err := h.update(c, id, expect, func(old E) (E, error) { return h.merge(in, old) })
 	if err != nil {
-		return h.missing(err, id)
+		return err
 	}
 	return h.answer(c, http.StatusOK, e, h.encode(e))
+}
+
+// update changes an entity that the caller sees as far as that is permitted.
+func (h handler[E, D]) update(c echo.Context, id string, expect *uint64, change func(E) (E, error)) (E, error) {
+	by, ctx := actorOf(c), c.Request().Context()
+	var before E
+	e, err := h.table.Update(ctx, by.UserID, id, expect, func(old E) (E, error) {
+		before = old
+		if !h.seen(by, old) {
+			return old, h.hidden(id)
+		}
+		next, err := change(old)
+		if err == nil {
+			err = h.permitted(by, &old, &next)
+		}
+		return next, err
+	})
+	if err == nil && h.changed != nil {
+		err = h.changed(ctx, before, e)
+	}
+	return e, h.missing(err, id)
 }
 
 func (h handler[E, D]) delete(c echo.Context) error {
 	id := itemID(c)
 	expect, err := h.expect(c, id)
 	if err != nil {
-		return h.missing(err, id)
+		return err
 	}
 	if err := h.table.Delete(c.Request().Context(), id, expect); err != nil {
 		return h.missing(err, id)
@@ -139,12 +219,26 @@ func (h handler[E, D]) delete(c echo.Context) error {
 	return noContent(c)
 }
 
-// expect makes sure that the caller sees the entity, and turns the If-Match
-// header into the revision that it must be at while it is changed.
+// expect makes sure that the caller sees the entity and may do with it what
+// the method says, and turns the If-Match header into the revision that it
+// must be at while it is changed.
 func (h handler[E, D]) expect(c echo.Context, id string) (*uint64, error) {
-	e, err := h.find(c.Request().Context(), api.Caller(c), id)
+	by := actorOf(c)
+	e, err := h.find(c.Request().Context(), by, id)
 	if err != nil {
+		return nil, h.missing(err, id)
+	}
+	next := &e
+	if c.Request().Method == http.MethodDelete {
+		next = nil
+	}
+	if err := h.permitted(by, &e, next); err != nil {
 		return nil, err
+	}
+	if next == nil && h.removing != nil {
+		if err := h.removing(c, e); err != nil {
+			return nil, err
+		}
 	}
 	p, err := api.IfMatch(c.Request().Header)
 	if err != nil {
@@ -155,23 +249,8 @@ func (h handler[E, D]) expect(c echo.Context, id string) (*uint64, error) {
 
 func (h handler[E, D]) answer(c echo.Context, code int, e E, out D) error {
 	c.Response().Header().Set("ETag", api.ETag(h.meta(e).Revision))
-	return answer(c, code, out)
-}
-
-// creating is the create function of a resource that is made of its JSON form
-// alone.
-func creating[E, D any](a *cloud, table *catalog.Table[E], build func(in D) (E, error), encode func(E) D) func(echo.Context) (E, D, error) {
-	return func(c echo.Context) (e E, out D, err error) {
-		in, err := decode[D](a, c)
-		if err != nil {
-			return e, out, err
-		}
-		if e, err = build(in); err != nil {
-			return e, out, err
-		}
-		if e, err = table.Create(c.Request().Context(), api.Caller(c).UserID, e); err != nil {
-			return e, out, err
-		}
-		return e, encode(e), nil
+	if h.notes != nil {
+		h.notes(c, e)
 	}
+	return answer(c, code, out)
 }

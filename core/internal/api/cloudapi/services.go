@@ -66,7 +66,7 @@ func (a *cloud) services() resource[core.System, serviceForm] {
 		path: servicesPath, noun: "external service", table: a.Catalog.Systems,
 		id:    func(s core.System) string { return s.ID },
 		meta:  func(s core.System) core.Meta { return s.Meta },
-		shows: func(_ core.Caller, s core.System) bool { return s.Kind == core.KindMQTT || s.Kind == core.KindWASM },
+		shows: func(_ actor, s core.System) bool { return s.Kind == core.KindMQTT || s.Kind == core.KindWASM },
 		attributes: withAttributes(systemAttributes(), attributes[core.System]{
 			"authorizationEnabled": truth(func(s core.System) bool { return s.AuthorizationEnabled }),
 			"kind":                 text(func(s core.System) string { return s.Kind }),
@@ -74,12 +74,12 @@ func (a *cloud) services() resource[core.System, serviceForm] {
 		}),
 		encode: encodeService,
 		links:  serviceLinks,
-		create: creating(a, a.Catalog.Systems, newService, encodeService),
+		build:  newService,
 		merge:  applyService,
 	}
 }
 
-func newService(in serviceForm) (core.System, error) {
+func newService(_ actor, in serviceForm) (core.System, error) {
 	s := core.System{
 		Kind: core.KindMQTT, Vendor: in.Vendor, Name: in.Name, Version: in.Version, Priority: core.DefaultPriority,
 	}

@@ -130,7 +130,11 @@ func (a *cloud) current(c echo.Context) error {
 			return err
 		}
 	}
-	return answer(c, http.StatusOK, encodeSession(caller, record))
+	out := encodeSession(caller, record)
+	if by := actorOf(c); by.org != "" {
+		out.OperatingOrg = *a.orgRef(by.org)
+	}
+	return answer(c, http.StatusOK, out)
 }
 
 func encodeSession(c core.Caller, s core.Session) sessionForm {

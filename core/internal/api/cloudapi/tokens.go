@@ -7,6 +7,7 @@ import (
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/api"
+	"github.com/annex-gateway/annex/core/internal/catalog"
 )
 
 // tokenForm is a stored token in JSON. Token, the secret, is shown once: in
@@ -30,9 +31,10 @@ func (a *cloud) tokens() resource[core.Token, tokenForm] {
 		path: tokensPath, noun: "token", table: a.Catalog.Tokens,
 		id:   func(t core.Token) string { return t.ID },
 		meta: func(t core.Token) core.Meta { return t.Meta },
-		shows: func(c core.Caller, t core.Token) bool {
-			return c.Provider() || t.Type == core.TokenRefresh && t.UserID == c.UserID
-		},
+		shows: a.showToken,
+		// Whoever sees a token may end it; who may make one is judged when it is
+		// known of which type.
+		permits: func(_ actor, _, _ *core.Token) error { return nil },
 		attributes: attributes[core.Token]{
 			"id":         text(func(t core.Token) string { return t.ID }),
 			"name":       text(func(t core.Token) string { return t.Name }),
@@ -45,6 +47,15 @@ func (a *cloud) tokens() resource[core.Token, tokenForm] {
 		encode: a.encodeToken,
 		create: a.createToken,
 	}
+}
+
+// showToken shows callers their own API tokens, and all of the organisation to
+// those who have a right to manage them.
+func (a *cloud) showToken(by actor, t core.Token) bool {
+	if !by.within(a.orgOf(t).ID) {
+		return false
+	}
+	return by.Provider() || t.Type == core.TokenRefresh && (t.UserID == by.UserID || by.may(catalog.RightTokenManage))
 }
 
 // owner is who a token stands for: a service, by its triplet, or a user.
