@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -110,6 +111,15 @@ type ModuleSource interface {
 // calls, for one audience, for a minute.
 type IdentitySigner interface {
 	SignIdentity(ctx context.Context, c Caller, audience, tenant string) (string, error)
+}
+
+// Truster is offered by a Host with which certificates can be registered that
+// calls to external endpoints trust.
+type Truster interface {
+	// TrustPool returns the certificates of configured, which may be nil, and
+	// those that are registered. It is not to be changed, and the same until
+	// one of both changes.
+	TrustPool(configured *x509.CertPool) *x509.CertPool
 }
 
 // Streamer is offered by a Conn that bounds its own waits: a request body may

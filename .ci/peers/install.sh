@@ -22,6 +22,11 @@ base_tools() {
   need curl curl && need jq jq && need timeout coreutils
 }
 
+# patiently COMMAND...: a registry that hangs is asked again, and not for ever.
+patiently() {
+  timeout --kill-after=5 150 "$@" </dev/null || { echo "once more: $1" >&2 && timeout --kill-after=5 150 "$@" </dev/null; }
+}
+
 # once NAME VERSIONS COMMAND...: runs the command in $PEER_CACHE/NAME unless
 # it has been run for these versions.
 once() {
@@ -31,7 +36,7 @@ once() {
   rm -rf "$dir" && mkdir -p "$dir" && (cd "$dir" && "$@") && echo "$want" >"$dir/installed"
 }
 
-node_packages() { npm install --no-audit --no-fund --no-package-lock --loglevel=error --prefix . "$@"; }
+node_packages() { patiently npm install --prefer-offline --no-audit --no-fund --no-package-lock --loglevel=error --prefix . "$@"; }
 
 install_mqttjs() { need node nodejs && need npm npm && once mqttjs "$MQTTJS" node_packages "mqtt@$MQTTJS"; }
 
@@ -44,7 +49,7 @@ install_nodeclient() {
 venv() {
   local python=$1
   shift
-  "$python" -m venv . && bin/pip install --quiet --disable-pip-version-check "$@"
+  "$python" -m venv . && patiently bin/pip install --quiet --disable-pip-version-check "$@"
 }
 
 install_paho() {

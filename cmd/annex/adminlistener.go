@@ -11,9 +11,7 @@ import (
 // is switched on, profiles.
 func (h *house) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	for _, path := range []string{"GET /livez", "GET /readyz", "GET /metrics"} {
-		mux.Handle(path, h.gateway)
-	}
+	mux.Handle("GET /", h.gateway.Operations())
 	if h.Admin.Profiling {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

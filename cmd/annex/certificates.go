@@ -78,9 +78,9 @@ func loadPair(p config.Pair) (tls.Certificate, error) {
 	return cert, nil
 }
 
-// trust is the pool of authorities that endpoints are checked against. It can
-// be changed while it is used.
-type trust struct{ pool atomic.Pointer[x509.CertPool] }
+// trust is the pool of authorities that endpoints are checked against, and the
+// one that the upstream is. They can be changed while they are used.
+type trust struct{ pool, upstream atomic.Pointer[x509.CertPool] }
 
 // Pool gives the pool of now.
 func (t *trust) Pool() *x509.CertPool { return t.pool.Load() }
@@ -93,7 +93,14 @@ func (t *trust) load(c config.Trust, ca *localca.CA) error {
 		return err
 	}
 	pool.AppendCertsFromPEM(ca.PEM())
+	// The upstream is the operator's own choice: this machine's authorities
+	// are good enough for it, and need not be those of strangers' endpoints.
+	upstream, err := readTrust(config.Trust{Files: c.Files, System: true})
+	if err != nil {
+		return err
+	}
 	t.pool.Store(pool)
+	t.upstream.Store(upstream)
 	return nil
 }
 

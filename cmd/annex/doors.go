@@ -64,12 +64,7 @@ func (h *house) takePort(ctx context.Context, conf config.Listener) (*door, erro
 	if err != nil {
 		return nil, err
 	}
-	h.closers = append(h.closers, func() error {
-		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
+	h.closers = append(h.closers, func() error { return unlessClosed(l.Close()) })
 	return &door{Listener: conf, listener: l}, nil
 }
 
@@ -154,18 +149,20 @@ func (h *house) namesOf(d *door) []string {
 func (h *house) serve() {
 	for _, d := range h.doors {
 		d.server = gateway.NewServer(h.goodbye.around(h.gateway), h.log)
-		d.server.ConnState = h.goodbye.count
+		d.server.ConnState = h.goodbye.note
 	}
 	if h.admin != nil {
 		h.admin.server = gateway.NewServer(h.adminHandler(), h.log)
 	}
 	for _, d := range h.allDoors() {
 		go func() {
-			if err := d.serve(); !errors.Is(err, http.ErrServerClosed) {
-				select {
-				case h.failed <- err:
-				default: // one reason to end is enough
-				}
+			err := d.serve()
+			if errors.Is(err, http.ErrServerClosed) || h.stopping.Load() {
+				return
+			}
+			select {
+			case h.failed <- err:
+			default: // one reason to end is enough
 			}
 		}()
 	}

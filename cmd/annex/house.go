@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"net/http"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/annex-gateway/annex/cmd/annex/config"
 	"github.com/annex-gateway/annex/cmd/annex/localca"
@@ -24,21 +26,22 @@ import (
 // house is a running gateway with everything below it.
 type house struct {
 	config.Config
-	log     *slog.Logger
-	gateway *gateway.Gateway
-	ca      *localca.CA
-	trust   *trust
-	doors   []*door
-	admin   *door // nil: there is none
-	goodbye farewell
-	closers []func() error // in the order of building; closed the other way round
-	failed  chan error
+	log      *slog.Logger
+	gateway  *gateway.Gateway
+	ca       *localca.CA
+	trust    *trust
+	doors    []*door
+	admin    *door // nil: there is none
+	goodbye  *farewell
+	closers  []func() error // in the order of building; closed the other way round
+	failed   chan error
+	stopping atomic.Bool
 }
 
 // openHouse starts a gateway. What can be refused without touching the data
 // is refused first, so that such a start changes nothing.
 func openHouse(ctx context.Context, c config.Config, log *slog.Logger) (*house, error) {
-	h := &house{Config: c, log: log, failed: make(chan error, 1), trust: &trust{}}
+	h := &house{Config: c, log: log, failed: make(chan error, 1), trust: &trust{}, goodbye: newFarewells()}
 	if err := h.open(ctx); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
@@ -68,6 +71,9 @@ func (h *house) open(ctx context.Context) error {
 	}
 	opts := h.gatewayOptions(ctx)
 	opts.Store = store
+	if opts.AccessLog, err = h.openAccessLog(); err != nil {
+		return err
+	}
 	if h.gateway, err = gateway.New(ctx, opts); err != nil {
 		return err
 	}
@@ -105,10 +111,45 @@ func checkFiles(c config.Config) error {
 }
 
 func (h *house) gatewayOptions(ctx context.Context) gateway.Options {
-	return gateway.Options{
-		Log: h.log, AdminPassword: h.AdminPassword, PublicURL: h.PublicURL,
-		Kinds: func(host core.Host) ([]core.Kind, error) { return h.kinds(ctx, host) },
+	mode := h.Upstream.Credentials
+	if mode == config.CredentialsForward {
+		mode = "pass"
 	}
+	return gateway.Options{
+		Log: h.log, AdminPassword: h.AdminPassword, PublicURL: h.PublicURL, TrustedProxies: h.TrustedProxies, Version: version(),
+		Kinds:        func(host core.Host) ([]core.Kind, error) { return h.kinds(ctx, host) },
+		Upstream:     gateway.Upstream{URL: h.Upstream.URL, Credentials: mode, Trust: h.trust.upstream.Load},
+		CORS:         gateway.CORS{Origins: h.CORS.Origins, Credentials: h.CORS.Credentials, MaxAge: h.CORS.MaxAge},
+		Limits:       gateway.Limits{AdminBody: h.Limits.AdminBody, Module: h.Limits.Module},
+		SessionTTL:   h.Session.Lifetime,
+		OTLPEndpoint: h.Tracing.Endpoint, TraceRatio: traceRatio(h.Tracing.Ratio),
+	}
+}
+
+// traceRatio says zero as the gateway does, whose zero is the default.
+func traceRatio(r float64) float64 {
+	if r == 0 {
+		return -1
+	}
+	return r
+}
+
+// openAccessLog opens where the lines about calls go; nil for nowhere.
+func (h *house) openAccessLog() (io.Writer, error) {
+	switch h.Log.Access {
+	case config.Off:
+		return nil, nil //nolint:nilnil // nowhere is what it says
+	case config.Stdout:
+		return os.Stdout, nil
+	case config.Stderr:
+		return os.Stderr, nil
+	}
+	f, err := os.OpenFile(h.Log.Access, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the access log: %w (--access-log chooses another)", err)
+	}
+	h.closers = append(h.closers, f.Close)
+	return f, nil
 }
 
 func (h *house) kinds(ctx context.Context, host core.Host) ([]core.Kind, error) {
@@ -158,21 +199,22 @@ func (h *house) run(ctx context.Context, again <-chan os.Signal, reload func()) 
 }
 
 // stop takes no new calls, lets those in flight end, and closes the house.
+// The admin listener tells of it until the end.
 func (h *house) stop() error {
 	h.log.Info("stopping", "drain", h.Drain)
 	h.gateway.Drain()
+	h.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), h.Drain)
 	defer cancel()
+	var errs []error
+	for _, d := range h.doors {
+		errs = append(errs, unlessClosed(d.listener.Close()))
+	}
 	h.goodbye.say(ctx)
-	errs := make(chan error)
 	for _, d := range h.allDoors() {
-		go func() { errs <- d.shutdown(ctx, h.log) }()
+		errs = append(errs, d.shutdown(ctx, h.log))
 	}
-	var err error
-	for range h.allDoors() {
-		err = errors.Join(err, <-errs)
-	}
-	return errors.Join(err, h.close())
+	return errors.Join(append(errs, h.close())...)
 }
 
 func (d *door) shutdown(ctx context.Context, log *slog.Logger) error {
@@ -181,7 +223,12 @@ func (d *door) shutdown(ctx context.Context, log *slog.Logger) error {
 		log.Warn("calls were still in flight when the drain time ended", "listener", d.listener.Addr().String())
 		err = d.server.Close()
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	return unlessClosed(err)
+}
+
+// unlessClosed forgives what was closed before.
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err

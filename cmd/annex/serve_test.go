@@ -250,6 +250,9 @@ func TestEveryAcceptedCallIsAnsweredWhenTheGatewayIsToldToEnd(t *testing.T) {
 	for _, e := range calls.errs {
 		t.Error(e)
 	}
+	if t.Failed() {
+		t.Log(p.logs.String())
+	}
 	if strings.Contains(p.logs.String(), "still in flight") {
 		t.Errorf("the drain time ran out:\n%s", p.logs.String())
 	}
@@ -262,12 +265,12 @@ type load struct {
 	errs              []error
 }
 
-// one makes a call that no client would repeat by itself, and reports whether
-// to go on.
+// one makes a call that a client repeats by itself only if the server says
+// that it did nothing, and reports whether to go on.
 func (l *load) one(p *process, transport *http.Transport, path string) bool {
 	accepted := false
 	ctx := httptrace.WithClientTrace(p.t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { accepted = true }})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.base+path, io.NopCloser(strings.NewReader("x")))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.base+path, strings.NewReader("x"))
 	if err != nil {
 		p.t.Error(err)
 		return false

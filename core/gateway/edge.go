@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -13,53 +12,88 @@ import (
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/api"
 	"github.com/annex-gateway/annex/core/internal/target"
+	"github.com/annex-gateway/annex/core/internal/telemetry"
 )
 
 const requestIDHeader = "X-Vmware-Vcloud-Request-Id"
 
+// exchange is one request with its answer, at the edge.
+type exchange struct {
+	g      *Gateway
+	w      *recorder
+	r      *http.Request
+	body   *clientBody // nil: there is none
+	report telemetry.Call
+}
+
 // ServeHTTP takes in one request: it gets an id and a canonical path, and goes
 // to the gateway's own API or onto the road.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	begun := g.opts.Now()
-	id := requestID(r)
-	w.Header().Set(requestIDHeader, id)
-	rec := &recorder{ResponseWriter: w}
-	defer func() {
-		if v := recover(); v != nil {
-			g.recovered(rec, r, id, v)
-		}
-		g.log(r, rec, id, g.opts.Now().Sub(begun))
-	}()
-	m, err := g.message(r, id)
+	x := g.begin(w, r)
+	defer x.end()
+	m, err := g.message(x.r, x.report.ID)
 	if err != nil {
-		g.writeError(rec, r, rawPath(r), id, err)
+		x.writeError(rawPath(x.r), err)
 		return
 	}
-	if h := g.mounts[m.Request.Path]; h != nil {
-		h.ServeHTTP(rec, r)
-		return
+	x.report.Path, x.report.Remote = m.Request.Path, m.Request.RemoteAddr.Addr()
+	if x.body != nil {
+		m.Request.Body = core.StreamBody(x.body, x.r.ContentLength).WithTrailer(func() http.Header { return x.r.Trailer })
 	}
-	if g.reserved(m.Request.Path) || logout(m.Request) {
-		g.serveAdmin(rec, r, m)
-		return
+	switch handler := g.mounts[m.Request.Path]; {
+	case g.cors(x.w, x.r):
+	case handler != nil:
+		handler.ServeHTTP(x.w, x.r)
+	case g.reserved(m.Request.Path) || logout(m.Request):
+		x.serveAdmin(m)
+	default:
+		x.serveRoad(m)
 	}
-	g.serveRoad(rec, r, m)
+}
+
+// begin puts limits and a report around the exchange.
+func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	rc := http.NewResponseController(w)
+	x := &exchange{g: g, w: &recorder{ResponseWriter: w, rc: rc, idle: g.opts.Limits.WriteIdle}}
+	if r.ProtoMajor == 1 {
+		_ = rc.SetWriteDeadline(time.Time{}) // of the call before on this connection
+	}
+	x.report = telemetry.Call{ID: requestID(r), Method: r.Method, Proto: r.Proto, Path: rawPath(r)}
+	w.Header().Set(requestIDHeader, x.report.ID)
+	x.r = r.WithContext(g.telemetry.Begin(r.Context(), &x.report, r.Header))
+	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
+		x.body = &clientBody{body: r.Body, rc: rc, idle: g.opts.Limits.BodyIdle}
+		x.r.Body = x.body
+	}
+	return x
+}
+
+// end keeps a panic from ending more than its own call, and reports the call.
+func (x *exchange) end() {
+	v := recover()
+	cut, ok := v.(error)
+	abort := ok && errors.Is(cut, http.ErrAbortHandler)
+	if v != nil && !abort {
+		x.g.opts.Log.Error("a call panicked", "request_id", x.report.ID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		if x.w.status == 0 {
+			x.writeError(rawPath(x.r), core.Errorf(core.Internal, "internal error; the gateway's log has the details under the request id"))
+		} else {
+			abort = true
+		}
+	}
+	x.body.finish(x.r.ProtoMajor == 1)
+	x.w.finish()
+	x.report.Status, x.report.Bytes = x.w.status, x.w.bytes
+	x.g.telemetry.End(&x.report)
+	x.g.opts.Log.Debug("call", "request_id", x.report.ID, "method", x.report.Method, "path", x.report.Path, "status", x.w.status)
+	if abort {
+		panic(http.ErrAbortHandler) // the client must not take its answer for whole
+	}
 }
 
 // logout is a reserved call on a path that is not.
 func logout(r core.Request) bool {
 	return r.Path == "/api/session" && r.Method == http.MethodDelete
-}
-
-// recovered keeps a panic from ending more than its own call.
-func (g *Gateway) recovered(w *recorder, r *http.Request, id string, v any) {
-	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(http.ErrAbortHandler)
-	}
-	g.opts.Log.Error("a call panicked", "request_id", id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-	if w.status == 0 {
-		g.writeError(w, r, rawPath(r), id, core.Errorf(core.Internal, "internal error; the gateway's log has the details under the request id"))
-	}
 }
 
 // rawPath is the path of a request that could not be read, good enough to
@@ -101,35 +135,23 @@ func (g *Gateway) message(r *http.Request, id string) (core.Message, error) {
 	}
 	req := core.Request{
 		Method: r.Method, Path: t.Path, RawPath: t.RawPath, RawQuery: t.RawQuery,
-		Proto: r.Proto, Scheme: "http", Host: r.Host,
-		Header:  core.HeaderOf(cleaned(r.Header)),
-		Upgrade: upgrade(r.Header),
+		Proto: r.Proto, Scheme: "http", Host: r.Host, Upgrade: upgrade(r.Header),
 	}
 	if r.TLS != nil {
 		req.Scheme = "https"
 	}
-	if u, err := url.Parse(g.opts.PublicURL); err == nil && u.Host != "" {
-		req.Scheme, req.Host = u.Scheme, u.Host
-	}
 	req.RemoteAddr, _ = netip.ParseAddrPort(r.RemoteAddr)
+	req.RemoteAddr = netip.AddrPortFrom(req.RemoteAddr.Addr().Unmap(), req.RemoteAddr.Port())
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }); ok {
 		req.LocalAddr, _ = netip.ParseAddrPort(a.String())
 	}
-	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
-		req.Body = core.StreamBody(r.Body, r.ContentLength).WithTrailer(func() http.Header { return r.Trailer })
+	clean(r.Header)
+	g.believe(&req, r.Header)
+	if g.public != nil {
+		req.Scheme, req.Host = g.public.Scheme, g.public.Host
 	}
+	req.Header = core.HeaderOf(r.Header)
 	return core.Message{ID: id, Request: req}, nil
-}
-
-// cleaned drops header fields whose names hold an underscore: some programs
-// take x_y for X-Y, and would be told by strangers what only we may say.
-func cleaned(h http.Header) http.Header {
-	for name := range h {
-		if strings.Contains(name, "_") {
-			delete(h, name)
-		}
-	}
-	return h
 }
 
 // upgrade tells what protocol the client wants to go on in, if we can.
@@ -147,32 +169,52 @@ func upgrade(h http.Header) string {
 	return ""
 }
 
+// moduleTime is how much longer a module may take than any other body of an
+// administrative call.
+const moduleTime = 10
+
 // serveAdmin answers what is the gateway's own.
-func (g *Gateway) serveAdmin(w http.ResponseWriter, r *http.Request, m core.Message) {
+func (x *exchange) serveAdmin(m core.Message) {
+	if x.body != nil {
+		limit := x.g.opts.Limits.AdminTime
+		if strings.HasPrefix(m.Request.Path, "/cloudapi/extensions/modules") {
+			limit *= moduleTime
+		}
+		x.body.bound(time.Now().Add(limit))
+	}
 	edge := api.Edge{ID: m.ID, BaseURL: m.Request.BaseURL(), Request: m.Request}
-	r = r.WithContext(api.WithEdge(r.Context(), edge))
+	r := x.r.WithContext(api.WithEdge(x.r.Context(), edge))
 	u := *r.URL
 	u.Path, u.RawPath, u.RawQuery = m.Request.Path, "", m.Request.RawQuery
 	r.URL = &u
-	g.admin.ServeHTTP(w, r)
+	x.g.admin.ServeHTTP(x.w, r)
 }
 
 // serveRoad leads the call along the road and writes the answer.
-func (g *Gateway) serveRoad(w http.ResponseWriter, r *http.Request, m core.Message) {
-	answer, done, err := g.road.Serve(r.Context(), m)
+func (x *exchange) serveRoad(m core.Message) {
+	g, ctx := x.g, x.r.Context()
+	answer, done, err := g.road.Serve(ctx, m)
 	defer done()
+	x.report.User, x.report.Org = answer.Caller.UserName, answer.Caller.OrgName
+	if fault := x.body.failure(); err != nil && fault != nil {
+		err = fault
+	}
 	if err != nil {
-		g.writeError(w, r, m.Request.Path, m.ID, err)
+		x.writeError(m.Request.Path, err)
 		return
 	}
-	if err := write(r.Context(), w, m.Request, *answer.Response); err != nil && r.Context().Err() == nil {
-		g.opts.Log.Warn("the answer was cut off", "request_id", m.ID, "err", err)
-		panic(http.ErrAbortHandler) // the client must not take it for whole
+	resp := *answer.Response
+	if resp.Upgraded != nil || resp.Body.Size() < 0 {
+		var end func()
+		ctx, end = g.long.begin(ctx, answer.Caller)
+		defer end()
 	}
-}
-
-// log writes the access log line of a call.
-func (g *Gateway) log(r *http.Request, w *recorder, id string, took time.Duration) {
-	g.opts.Log.Info("call", "request_id", id, "method", r.Method, "path", rawPath(r), "status", w.status,
-		"bytes", w.bytes, "remote", r.RemoteAddr, "took", took)
+	if err := write(ctx, x.w, m.Request, resp); err != nil {
+		if x.r.Context().Err() == nil {
+			g.opts.Log.Warn("the answer was cut off", "request_id", m.ID, "err", err)
+		}
+		if resp.Upgraded == nil {
+			panic(http.ErrAbortHandler) // the client must not take it for whole
+		}
+	}
 }

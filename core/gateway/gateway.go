@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,64 +19,49 @@ import (
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/api"
 	"github.com/annex-gateway/annex/core/internal/api/cloudapi"
+	"github.com/annex-gateway/annex/core/internal/api/oauth"
 	"github.com/annex-gateway/annex/core/internal/api/vcloud"
 	"github.com/annex-gateway/annex/core/internal/catalog"
 	"github.com/annex-gateway/annex/core/internal/identity"
 	"github.com/annex-gateway/annex/core/internal/live"
 	"github.com/annex-gateway/annex/core/internal/native"
 	"github.com/annex-gateway/annex/core/internal/pipeline"
+	"github.com/annex-gateway/annex/core/internal/telemetry"
 	"github.com/annex-gateway/annex/storage"
 )
-
-// Options say what a gateway is made of. Store and Kinds are needed; the zero
-// value of everything else works.
-type Options struct {
-	// Store keeps what is registered. The gateway does not close it.
-	Store storage.Store
-	// Kinds makes the ways of reaching external systems.
-	Kinds func(core.Host) ([]core.Kind, error)
-	Log   *slog.Logger
-	Now   func() time.Time
-	// AdminPassword is the first password of administrator@System. When it is
-	// empty, and there is no administrator yet, one is generated.
-	AdminPassword string
-	// PublicURL is how clients reach the gateway, such as
-	// "https://api.example.com". Empty: as their requests say.
-	PublicURL string
-	// Trace, when set, is told about every visit and decision on the road.
-	Trace func(ctx context.Context, e core.Event)
-}
 
 // Gateway is the running house. It is an http.Handler for one or several
 // listeners.
 type Gateway struct {
-	opts     Options
-	catalog  *catalog.Catalog
-	live     *live.Live
-	identity *identity.Identity
-	road     *pipeline.Pipeline
-	admin    *echo.Echo
-	mounts   map[string]http.Handler
-	kinds    []core.Kind
-	password string
-	stopping atomic.Bool
-	sweep    context.CancelFunc
-	swept    chan struct{}
+	opts      Options
+	public    *url.URL // nil: as requests say
+	telemetry *telemetry.Telemetry
+	catalog   *catalog.Catalog
+	live      *live.Live
+	identity  *identity.Identity
+	native    *native.Native
+	road      *pipeline.Pipeline
+	admin     *echo.Echo
+	mounts    map[string]http.Handler
+	kinds     []core.Kind
+	pool      pool
+	password  string
+	stopping  atomic.Bool
+	long      long
+	changed   changed
+	end       context.CancelFunc // of the work in the background
+	work      sync.WaitGroup
 }
 
 // New builds a gateway over opts.Store and starts every enabled system. ctx
 // bounds the start only.
 func New(ctx context.Context, opts Options) (*Gateway, error) {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	if err := checkPublicURL(opts.PublicURL); err != nil {
+	opts.fill()
+	public, err := publicURL(opts.PublicURL)
+	if err := errors.Join(err, opts.CORS.check()); err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: opts, mounts: map[string]http.Handler{}}
+	g := &Gateway{opts: opts, public: public, mounts: map[string]http.Handler{}}
 	if err := g.build(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -84,11 +70,17 @@ func New(ctx context.Context, opts Options) (*Gateway, error) {
 
 func (g *Gateway) build(ctx context.Context) error {
 	var err error
+	if g.telemetry, err = telemetry.New(ctx, g.opts.telemetry()); err != nil {
+		return err
+	}
 	g.catalog, err = catalog.Open(ctx, g.opts.Store, catalog.Options{Now: g.opts.Now, Published: g.published})
 	if err != nil {
 		return err
 	}
-	g.identity = identity.New(g.catalog, func() *live.View { return g.live.View() }, identity.Options{Now: g.opts.Now, Log: g.opts.Log})
+	g.identity = identity.New(g.catalog, func() *live.View { return g.live.View() }, identity.Options{
+		Now: g.opts.Now, Log: g.opts.Log, Issuer: g.opts.Issuer, SessionTTL: g.opts.SessionTTL, KeyPeriod: g.opts.KeyPeriod,
+		HTTPClient: g.opts.IdentityClient,
+	})
 	h := &host{g}
 	if g.kinds, err = g.opts.Kinds(h); err != nil {
 		return fmt.Errorf("make the kinds: %w", err)
@@ -102,11 +94,26 @@ func (g *Gateway) build(ctx context.Context) error {
 	if g.password, err = g.identity.Bootstrap(ctx, g.opts.AdminPassword); err != nil {
 		return fmt.Errorf("make the first administrator: %w", err)
 	}
-	g.road = pipeline.New(g.live, g.identity, native.New(native.Options{View: g.live.View}), pipeline.Options{
-		Reserved: g.reserved, Trace: g.opts.Trace,
+	if err := g.buildNative(); err != nil {
+		return err
+	}
+	g.road = pipeline.New(g.live, g.identity, g.native, pipeline.Options{
+		Reserved: g.reserved, Trace: g.opts.Trace, Observer: g.telemetry, VisitLimit: g.opts.Limits.Visit,
 	})
 	g.mount()
-	g.startSweeping()
+	return g.start()
+}
+
+func (g *Gateway) buildNative() error {
+	opts := native.Options{View: g.live.View, BuiltIn: g.opts.BuiltIn}
+	if g.opts.Upstream.URL != "" {
+		up, err := g.opts.Upstream.open(g)
+		if err != nil {
+			return err
+		}
+		opts.Upstream = up
+	}
+	g.native = native.New(opts)
 	return nil
 }
 
@@ -118,16 +125,36 @@ func (g *Gateway) mount() {
 			g.mounts[path] = handler
 		}
 	}
-	deps := api.Deps{Catalog: g.catalog, Identity: g.identity, Live: g.live, Log: g.opts.Log}
+	deps := api.Deps{
+		Catalog: g.catalog, Identity: g.identity, Live: g.live, Log: g.opts.Log,
+		Limits: api.Limits{Admin: g.opts.Limits.AdminBody, Module: g.opts.Limits.Module},
+	}
 	g.admin = echo.New()
 	g.admin.HideBanner, g.admin.HidePort = true, true
 	cloudapi.Register(g.admin, deps)
+	oauth.Register(g.admin, deps)
 	vcloud.Register(g.admin, deps)
 	g.admin.GET("/livez", g.livez)
 	g.admin.GET("/readyz", g.readyz)
 	g.admin.GET("/.well-known/jwks.json", func(c echo.Context) error {
 		return c.JSONBlob(http.StatusOK, g.identity.JWKS())
 	})
+}
+
+// start begins what goes on in the background.
+func (g *Gateway) start() error {
+	for _, k := range g.kinds {
+		if s, ok := telemetry.StatsOf(k); ok {
+			if err := g.telemetry.Register(telemetry.KindStats(k.Name(), s)); err != nil {
+				return fmt.Errorf("count what %s does: %w", k.Name(), err)
+			}
+		}
+	}
+	ctx, end := context.WithCancel(context.Background())
+	g.end = end
+	g.work.Go(func() { g.sweep(ctx) })
+	g.work.Go(func() { g.follow(ctx) })
+	return nil
 }
 
 // published waits until the view holds a commit; before the first view there
@@ -145,37 +172,34 @@ func (g *Gateway) published(ctx context.Context, r storage.Revision) error {
 // else empty. It is to be shown once.
 func (g *Gateway) GeneratedPassword() string { return g.password }
 
-// startSweeping removes, now and then, what has expired.
-func (g *Gateway) startSweeping() {
-	ctx, cancel := context.WithCancel(context.Background())
-	g.sweep, g.swept = cancel, make(chan struct{})
-	go func() {
-		defer close(g.swept)
-		tick := time.NewTicker(10 * time.Minute)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				if err := g.identity.Sweep(ctx); err != nil && ctx.Err() == nil {
-					g.opts.Log.Warn("removing expired sessions failed", "err", err)
-				}
-			case <-ctx.Done():
-				return
+// sweep removes, now and then, what has expired.
+func (g *Gateway) sweep(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := g.identity.Sweep(ctx); err != nil && ctx.Err() == nil {
+				g.opts.Log.Warn("removing expired sessions failed", "err", err)
 			}
+		case <-ctx.Done():
+			return
 		}
-	}()
+	}
 }
 
 // Drain makes readiness fail, so that balancers send no new calls.
 func (g *Gateway) Drain() { g.stopping.Store(true) }
 
-// Close closes every system and kind. Calls should have ended before; the
-// store stays open.
+// Close cuts streams that go on, closes every system and kind, and writes out
+// what was reported. Other calls should have ended before; the store stays
+// open.
 func (g *Gateway) Close() error {
 	g.Drain()
-	if g.sweep != nil {
-		g.sweep()
-		<-g.swept
+	g.long.close()
+	if g.end != nil {
+		g.end()
+		g.work.Wait()
 	}
 	if g.live != nil {
 		g.live.Close()
@@ -185,6 +209,15 @@ func (g *Gateway) Close() error {
 		if c, ok := k.(io.Closer); ok {
 			errs = append(errs, c.Close())
 		}
+	}
+	if g.native != nil {
+		errs = append(errs, g.native.Close())
+	}
+	if g.identity != nil {
+		g.identity.Close()
+	}
+	if g.telemetry != nil {
+		errs = append(errs, g.telemetry.Close())
 	}
 	return errors.Join(errs...)
 }

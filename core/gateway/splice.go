@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -16,8 +17,8 @@ import (
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
 // splice hands the client's connection over to a system that went on in
-// another protocol, and carries bytes until one side ends.
-func splice(w http.ResponseWriter, resp core.Response) error {
+// another protocol, and carries bytes until one side ends, or ctx.
+func splice(ctx context.Context, w http.ResponseWriter, resp core.Response) error {
 	defer resp.Upgraded.Close() //nolint:errcheck // the end of it either way
 	conn, client, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -32,6 +33,8 @@ func splice(w http.ResponseWriter, resp core.Response) error {
 	if err := errors.Join(head.Write(client), client.Flush()); err != nil {
 		return err
 	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	ends := make(chan error, 2)
 	go func() { ends <- carry(resp.Upgraded, client.Reader) }()
 	go func() { ends <- carry(conn, bufio.NewReader(resp.Upgraded)) }()

@@ -1,12 +1,11 @@
 package gateway
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,46 +13,6 @@ import (
 	"github.com/annex-gateway/annex/core/internal/api/cloudapi"
 	"github.com/annex-gateway/annex/core/internal/vxml"
 )
-
-// recorder remembers what was answered, for the log.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-// WriteHeader notes the first final status.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write counts.
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController and upgrades reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-// Hijack hands over the connection.
-func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
-	if err == nil && r.status == 0 {
-		r.status = http.StatusSwitchingProtocols
-	}
-	return conn, rw, err
-}
-
-// Flush sends what is written.
-func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
 
 // notForClients are header fields of a system's answer that the client never
 // gets: they are the connection's, or credentials.
@@ -68,7 +27,7 @@ func notForClients() []string {
 // than there was.
 func write(ctx context.Context, w http.ResponseWriter, req core.Request, resp core.Response) error {
 	if resp.Upgraded != nil {
-		return splice(w, resp)
+		return splice(ctx, w, resp)
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing more is expected of it
 	h := w.Header()
@@ -105,24 +64,15 @@ func vary(h http.Header, req core.Request, resp core.Response) {
 	if extensionPage(req.Path) {
 		names = append(names, "Cookie")
 	}
-	for _, v := range resp.Header.Values("Vary") {
+	for _, v := range append(h.Values("Vary"), resp.Header.Values("Vary")...) {
 		for name := range strings.SplitSeq(v, ",") {
 			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if name != "" && !contains(names, name) {
+			if name != "" && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
 	}
 	h.Set("Vary", strings.Join(names, ", "))
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 func extensionPage(path string) bool { return strings.HasPrefix(path, "/ext-ui/") }
@@ -165,13 +115,13 @@ func (f flusher) Write(b []byte) (int, error) {
 }
 
 // writeError answers in the form of the API that the path belongs to.
-func (g *Gateway) writeError(w http.ResponseWriter, r *http.Request, path, id string, err error) {
+func (x *exchange) writeError(path string, err error) {
 	if code := core.ErrorCode(err); code == core.Internal || code == core.BadUpstream || code == core.Unavailable {
-		g.opts.Log.Warn("a call failed", "request_id", id, "path", path, "err", err)
+		x.g.opts.Log.Warn("a call failed", "request_id", x.report.ID, "path", path, "err", err)
 	}
 	if path == "/api" || strings.HasPrefix(path, "/api/") {
-		vxml.WriteError(w, r.Header.Values("Accept"), id, err)
+		vxml.WriteError(x.w, x.r.Header.Values("Accept"), x.report.ID, err)
 		return
 	}
-	cloudapi.WriteError(w, id, err)
+	cloudapi.WriteError(x.w, x.report.ID, err)
 }

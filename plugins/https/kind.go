@@ -70,10 +70,15 @@ type Kind struct {
 	log    *slog.Logger
 }
 
-// New makes the kind. The host may offer [core.IdentitySigner].
+// New makes the kind. The host may offer [core.IdentitySigner] and
+// [core.Truster].
 func New(host core.Host, opts Options) *Kind {
 	signer, _ := host.(core.IdentitySigner)
-	return &Kind{opts: opts.withDefaults(), signer: signer, log: host.Log()}
+	opts = opts.withDefaults()
+	if t, ok := host.(core.Truster); ok {
+		opts.Trust = registeredTrust{t, opts.Trust}
+	}
+	return &Kind{opts: opts, signer: signer, log: host.Log()}
 }
 
 // Name is core.KindHTTPS.

@@ -20,6 +20,15 @@ type fixedTrust struct{ pool *x509.CertPool }
 // Pool returns the same pool always.
 func (f fixedTrust) Pool() *x509.CertPool { return f.pool }
 
+// registeredTrust adds what is registered with the host.
+type registeredTrust struct {
+	host       core.Truster
+	configured Trust
+}
+
+// Pool returns both together.
+func (r registeredTrust) Pool() *x509.CertPool { return r.host.TrustPool(r.configured.Pool()) }
+
 // TrustOnly is a Trust that never changes.
 func TrustOnly(pool *x509.CertPool) Trust { return fixedTrust{pool} }
 

@@ -20,6 +20,7 @@ type Config struct {
 	Drain          time.Duration
 	Admin          Admin
 	Log            Log
+	Tracing        Tracing
 	Trust          Trust
 	Endpoints      Endpoints
 	Limits         Limits
@@ -53,6 +54,19 @@ const Off = "off"
 type Log struct {
 	Level  slog.Level
 	Format string // FormatText or FormatJSON
+	Access string // where a line for each call goes: Off, Stdout, Stderr, or a file
+}
+
+// The names of where lines can go without a file.
+const (
+	Stdout = "stdout"
+	Stderr = "stderr"
+)
+
+// Tracing says where spans go.
+type Tracing struct {
+	Endpoint string  // of a collector that takes OTLP over HTTP; empty: none
+	Ratio    float64 // the part of the calls that is traced, unless the client has decided
 }
 
 // The forms of log lines.
@@ -134,7 +148,8 @@ func Default() Config {
 		Listeners: []Listener{{Address: DefaultListen}},
 		Drain:     15 * time.Second,
 		Admin:     Admin{Address: DefaultAdmin, Profiling: true},
-		Log:       Log{Level: slog.LevelInfo, Format: FormatText},
+		Log:       Log{Level: slog.LevelInfo, Format: FormatText, Access: Off},
+		Tracing:   Tracing{Ratio: 1},
 		Endpoints: Endpoints{Loopback: Auto, Private: Auto},
 		Limits:    Limits{BufferedBody: 10 << 20, AdminBody: 1 << 20, Module: 64 << 20},
 		MQTT:      MQTT{Timeout: 10 * time.Second},

@@ -33,6 +33,9 @@ func processKeys(c *Config) []key {
 		{path: "admin.profiling", help: "serve profiles on the admin listener, which must be a loopback one then", value: truth(&c.Admin.Profiling)},
 		{path: "log.level", flag: "log-level", help: "debug, info, warn or error", value: level(&c.Log.Level)},
 		{path: "log.format", flag: "log-format", help: "text or json", value: choice(&c.Log.Format, FormatText, FormatJSON)},
+		{path: "log.access", flag: "access-log", help: "where a line of JSON for each call goes: off, stdout, stderr, or a file", value: text(&c.Log.Access, notEmpty)},
+		{path: "tracing.endpoint", help: "OpenTelemetry collector that takes OTLP over HTTP, such as http://localhost:4318", value: text(&c.Tracing.Endpoint, checkUpstream)},
+		{path: "tracing.ratio", help: "part of the calls that is traced, from 0 to 1, unless the client has decided", value: fraction(&c.Tracing.Ratio)},
 	}
 }
 

@@ -116,6 +116,17 @@ func number(at *int, least, most int) value {
 	}}
 }
 
+func fraction(at *float64) value {
+	shape := map[string]any{"type": "number", "minimum": 0, "maximum": 1}
+	return scalar[float64]{at: at, show: func(f float64) any { return f }, shape: shape, parse: func(s string) (float64, error) {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(f >= 0 && f <= 1) {
+			return 0, fmt.Errorf("%q: a number from 0 to 1 is needed", s)
+		}
+		return f, nil
+	}}
+}
+
 func duration(at *time.Duration, least, most time.Duration) value {
 	shape := map[string]any{"type": "string", "pattern": `^([0-9.]+(ns|us|µs|ms|s|m|h))+$|^0$`}
 	return scalar[time.Duration]{at: at, show: func(d time.Duration) any { return shortDuration(d) }, shape: shape, parse: func(s string) (time.Duration, error) {

@@ -217,7 +217,7 @@ func (c *Catalog) ClearUnusedRights(ctx context.Context) error {
 }
 
 // dropUnusedRights takes along the custom rights of a service that nobody
-// names.
+// names but its own rules, which go with it.
 func (c *Catalog) dropUnusedRights(x *tx, s core.System) error {
 	for r, err := range c.Rights.All(x.ctx) {
 		if err != nil {
@@ -226,7 +226,7 @@ func (c *Catalog) dropUnusedRights(x *tx, s core.System) error {
 		if !r.Custom() || r.ServiceNamespace != s.Namespace {
 			continue
 		}
-		used, err := x.named(r.ID)
+		used, err := c.namedByOthers(x, r.ID, s.ID)
 		if err != nil {
 			return err
 		}
@@ -237,4 +237,43 @@ func (c *Catalog) dropUnusedRights(x *tx, s core.System) error {
 		}
 	}
 	return nil
+}
+
+// namedByOthers reports whether anybody but the rules of that system names
+// the entity.
+func (c *Catalog) namedByOthers(x *tx, id, system string) (bool, error) {
+	if used, err := x.named(id); err != nil || !used {
+		return used, err
+	}
+	for e, err := range c.store.List(x.ctx, refs+id+"/") {
+		if err != nil {
+			return false, storeError(err)
+		}
+		rule, ok := strings.CutPrefix(e.Key, refs+id+"/"+c.Rules.name+"/")
+		if !ok {
+			return true, nil
+		}
+		owner, err := c.systemOfRule(x, rule)
+		if code := core.ErrorCode(err); err != nil && code != core.NotFound {
+			return false, err
+		}
+		if owner != system && err == nil { // a rule that is gone since names nobody
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// systemOfRule gives the id of the system whose calls a rule is about.
+func (c *Catalog) systemOfRule(x *tx, id string) (string, error) {
+	r, err := c.Rules.current(x, id, nil)
+	if err != nil {
+		return "", err
+	}
+	a, err := c.Actions.current(x, r.Action, nil)
+	if err != nil {
+		return "", err
+	}
+	k, err := c.Classes.current(x, a.Class, nil)
+	return k.System, err
 }

@@ -345,6 +345,28 @@ func TestAnAPITokenThatNobodyFetchesIsSweptAway(t *testing.T) {
 	granted(h.RefreshAPIToken(t.Context(), "acme", g.RefreshToken))(t)
 }
 
+func TestAUsersAPITokensAreCountedAndGoWithTheUser(t *testing.T) {
+	h := start(t, Options{TokensPerUser: 3})
+	s, boss := h.login(t, eve()), h.login(t, admin())
+	var all []core.Token
+	for range 3 {
+		k, _ := h.register(t, s)
+		all = append(all, k)
+	}
+	_, err := h.RegisterAPIToken(t.Context(), s.Caller, "acme", "one too many")
+	wantCode(t, err, core.Conflict)
+	kept, _ := h.register(t, boss)
+	must(t, h.cat.Tokens.Delete(t.Context(), all[0].ID, nil))
+	h.register(t, s)
+	must(t, h.cat.Users.Delete(t.Context(), s.Caller.UserID, nil))
+	for k, err := range h.cat.Tokens.All(t.Context()) {
+		must(t, err)
+		if k.ID != kept.ID {
+			t.Errorf("the token %s of a deleted user is left", k.ID)
+		}
+	}
+}
+
 func TestASigningKeyRotatesWhenItIsDue(t *testing.T) {
 	for _, c := range []struct {
 		name     string

@@ -29,9 +29,14 @@ func (v *View) TrustPool() *x509.CertPool {
 	t := v.trust
 	t.once.Do(func() {
 		t.pool = x509.NewCertPool()
-		for _, c := range t.certificates {
-			t.pool.AppendCertsFromPEM([]byte(c.PEM))
-		}
+		v.AddTrusted(t.pool)
 	})
 	return t.pool
+}
+
+// AddTrusted adds the registered certificates to a pool.
+func (v *View) AddTrusted(to *x509.CertPool) {
+	for _, c := range v.trust.certificates {
+		to.AppendCertsFromPEM([]byte(c.PEM))
+	}
 }

@@ -14,6 +14,17 @@ import (
 // Identifier tells who calls.
 type Identifier interface {
 	Identify(ctx context.Context, r core.Request) (core.Caller, error)
+	// Resolve tells whom a module of the authenticate stage named.
+	Resolve(ctx context.Context, c core.Claim) (core.Caller, error)
+}
+
+// Observer is told about every visit to a system or to the native API.
+type Observer interface {
+	// BeginVisit may add to the request of the message, which is the system's
+	// own. System is empty for the native API.
+	BeginVisit(ctx context.Context, m *core.Message, system string) context.Context
+	// EndVisit gets the context that BeginVisit gave.
+	EndVisit(ctx context.Context, e core.Event)
 }
 
 // Options are what a Pipeline can be told. A zero limit means the default.
@@ -27,6 +38,8 @@ type Options struct {
 	Reserved func(path string) bool
 	// Trace, when set, is told about every visit and decision.
 	Trace func(ctx context.Context, e core.Event)
+	// Observer, when set, accompanies every visit.
+	Observer Observer
 }
 
 // Pipeline leads calls. It is safe for concurrent use.
@@ -60,6 +73,8 @@ type call struct {
 	stops  []live.Stop // of the dispatch stage
 	pinned []pinned    // guests that saw the request and wait for the response
 	author string      // the system that wrote the response; empty: the native API
+	claim  *core.Claim // of the authenticate stage, until it is resolved
+	plain  bool        // the request asks for codings only that can be undone
 }
 
 // Serve leads a message to its answer. The caller writes the answer, closes

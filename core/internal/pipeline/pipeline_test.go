@@ -39,6 +39,13 @@ func (f *fixture) Identify(context.Context, core.Request) (core.Caller, error) {
 	return f.caller, f.refuse
 }
 
+func (f *fixture) Resolve(_ context.Context, c core.Claim) (core.Caller, error) {
+	if c.User == "nobody" {
+		return core.Caller{}, core.Errorf(core.Unauthenticated, "nobody of that name")
+	}
+	return core.Caller{UserID: core.UserPrefix + c.User, OrgID: core.OrgPrefix + c.Org}, nil
+}
+
 func (f *fixture) note(what string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

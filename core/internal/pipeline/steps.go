@@ -25,17 +25,30 @@ func placeOf(path string) place {
 }
 
 // authenticate lets the modules of the arrival stage look first, which may
-// change or answer the request, and then finds out who calls.
+// change or answer the request, and then finds out who calls: whom a module of
+// the authenticate stage names, or else by the credential.
 func (p *Pipeline) authenticate(ctx context.Context, c *call) error {
 	c.place = placeOf(c.msg.Request.Path)
 	if err := p.pass(ctx, c, core.OnArrival); err != nil || c.msg.Answered() {
 		return err
 	}
 	c.place = placeOf(c.msg.Request.Path)
-	caller, err := p.identity.Identify(ctx, c.msg.Request)
+	if err := p.pass(ctx, c, core.OnAuthenticate); err != nil || c.msg.Answered() {
+		return err
+	}
+	c.place = placeOf(c.msg.Request.Path)
+	caller, err := p.identify(ctx, c)
 	p.trace(ctx, c, core.Event{Step: "authenticate", Err: err})
 	c.msg.Caller = caller
 	return err
+}
+
+func (p *Pipeline) identify(ctx context.Context, c *call) (core.Caller, error) {
+	if claim := c.claim; claim != nil {
+		c.claim = nil
+		return p.identity.Resolve(ctx, *claim)
+	}
+	return p.identity.Identify(ctx, c.msg.Request)
 }
 
 // match finds the systems of the dispatch stage.
@@ -117,6 +130,7 @@ func (p *Pipeline) dispatch(ctx context.Context, c *call) error {
 		if c.msg.Answered() {
 			return nil
 		}
+		c.askPlain()
 		if err := p.visit(ctx, c, s, core.OnDispatch); err != nil {
 			return err
 		}
@@ -127,6 +141,7 @@ func (p *Pipeline) dispatch(ctx context.Context, c *call) error {
 	if c.place.scope != core.ScopeAPI {
 		return notFound(c)
 	}
+	c.askPlain()
 	out, err := p.do(ctx, c, "", p.native.Do, streams(p.native))
 	if err != nil {
 		return err
@@ -154,6 +169,9 @@ func (p *Pipeline) respond(ctx context.Context, c *call) error {
 			return nil
 		}
 		visited = append(visited, s.Entry.System.ID)
+		if err := c.decode(); err != nil {
+			return err
+		}
 		if err := p.visit(ctx, c, s, core.OnResponse); err != nil {
 			return err
 		}

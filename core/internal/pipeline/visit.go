@@ -27,14 +27,14 @@ type pinned struct {
 }
 
 // pass shows the message to the systems of a stage before dispatch, until one
-// answers.
+// answers or names the caller.
 func (p *Pipeline) pass(ctx context.Context, c *call, stage core.Stage) error {
 	stops, err := c.view.ByURL(stage, c.place.scope, c.place.rest)
 	if err != nil {
 		return err
 	}
 	for _, s := range stops {
-		if err := p.visit(ctx, c, s, stage); err != nil || c.msg.Answered() {
+		if err := p.visit(ctx, c, s, stage); err != nil || c.msg.Answered() || c.claim != nil {
 			return err
 		}
 	}
@@ -45,7 +45,12 @@ func (p *Pipeline) pass(ctx context.Context, c *call, stage core.Stage) error {
 func (p *Pipeline) visit(ctx context.Context, c *call, s live.Stop, stage core.Stage) error {
 	conn, release, err := p.acquire(ctx, s.Entry)
 	if err != nil {
-		p.trace(ctx, c, core.Event{Step: string(stage), System: s.Entry.System.ID, Filter: s.Filter.ID, Err: err})
+		e := core.Event{Call: c.msg.ID, Step: string(stage), System: s.Entry.System.ID, Filter: s.Filter.ID, Err: err}
+		p.trace(ctx, c, e)
+		if p.opts.Observer != nil {
+			m := c.msg
+			p.opts.Observer.EndVisit(p.opts.Observer.BeginVisit(ctx, &m, e.System), e)
+		}
 		return err
 	}
 	c.msg.Route = c.route(s, stage)
@@ -107,6 +112,9 @@ func (p *Pipeline) unwind(ctx context.Context, c *call) error {
 			continue
 		}
 		c.msg.Route = c.route(g.stop, core.OnResponse)
+		if err := c.decode(); err != nil {
+			return err
+		}
 		out, err := p.do(ctx, c, id, g.visit.Response, false)
 		if err != nil {
 			return err
@@ -119,7 +127,11 @@ func (p *Pipeline) unwind(ctx context.Context, c *call) error {
 // do is the only exit of the house. Here the time limit of a visit runs,
 // panics end, and the id and the caller are put back.
 func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(context.Context, core.Message) (core.Message, error), streaming bool) (out core.Message, err error) {
-	begun := time.Now()
+	begun, in, visit := time.Now(), frozen(c.msg), ctx
+	if p.opts.Observer != nil {
+		ctx = p.opts.Observer.BeginVisit(ctx, &in, system)
+		visit = ctx
+	}
 	if !streaming {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.opts.VisitLimit)
@@ -134,9 +146,15 @@ func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(contex
 			e.Status = out.Response.Status
 		}
 		p.trace(ctx, c, e)
+		if p.opts.Observer != nil {
+			p.opts.Observer.EndVisit(visit, e)
+		}
 	}()
-	out, err = f(ctx, frozen(c.msg))
+	out, err = f(ctx, in)
 	out.ID, out.Caller = c.msg.ID, c.msg.Caller
+	if system == "" || c.msg.Route.Stage != core.OnAuthenticate {
+		out.Claim = nil
+	}
 	return frozen(out), err
 }
 
@@ -167,6 +185,7 @@ func (p *Pipeline) accept(c *call, out core.Message, system string) error {
 	if c.msg.Answered() {
 		return nil // looked at the response and had nothing to say
 	}
+	c.claim = out.Claim
 	was, is := c.msg.Request, out.Request
 	if is.RawPath != was.RawPath || is.Path != was.Path || is.RawQuery != was.RawQuery || is.Method != was.Method {
 		if err := target.CheckMethod(is.Method); err != nil {

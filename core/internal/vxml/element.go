@@ -13,6 +13,8 @@ const (
 	NamespaceVCloud    = "http://www.vmware.com/vcloud/v1.5"
 	NamespaceExtension = "http://www.vmware.com/vcloud/extension/v1.5"
 	NamespaceVersions  = "http://www.vmware.com/vcloud/versions"
+
+	namespaceInstance = "http://www.w3.org/2001/XMLSchema-instance"
 )
 
 // Element is an XML element, or what stands for it in JSON. The order of
@@ -149,6 +151,17 @@ func (e *Element) Value(name string) string {
 	}
 	return ""
 }
+
+// Typed says of which type of the vcloud schema e is, where the schema leaves
+// that open.
+func (e *Element) Typed(name string) *Element {
+	e.Attrs = append(e.Attrs, Attr{Name: typeAttr, Value: "vcloud:" + name})
+	e.jsonType = name
+	return e
+}
+
+// typeAttr is written in XML only.
+const typeAttr = "xsi:type"
 
 // Link makes the link that leads to href. Type and name may be empty.
 func Link(rel, href, typ, name string) *Element {

@@ -43,6 +43,9 @@ func (w *jsonWriter) value(e *Element, root bool) {
 		w.scalar(e.jsonType, false)
 	}
 	for _, a := range e.Attrs {
+		if a.Name == typeAttr {
+			continue // _type says it
+		}
 		member(lowerFirst(a.Name))
 		value := a.Value
 		if root && a.Name == "type" {

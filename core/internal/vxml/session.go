@@ -14,6 +14,10 @@ const (
 	MediaCloud        = "application/vnd.vmware.admin.vcloud"
 	MediaAdminOrg     = "application/vnd.vmware.admin.organization"
 	MediaVMWExtension = "application/vnd.vmware.admin.vmwExtension"
+	MediaUser         = "application/vnd.vmware.admin.user"
+	MediaRight        = "application/vnd.vmware.admin.right"
+	MediaQueryList    = "application/vnd.vmware.vcloud.query.queryList"
+	MediaExtensible   = "application/vnd.vmware.vcloud.apiextensibility"
 )
 
 // Session is the element that tells a caller who it is and where to go. Each
@@ -30,7 +34,9 @@ func Session(base string, c core.Caller) *Element {
 		Set("href", href).Set("type", MediaSession+"+xml").
 		Add(Links("down", base+"/api/org/", MediaOrgList, "")...).
 		Add(Links("down", base+"/api/admin/", MediaCloud, "")...).
-		Add(Links("down", OrgHref(base, c.OrgID), MediaOrg, c.OrgName)...)
+		Add(Links("down", OrgHref(base, c.OrgID), MediaOrg, c.OrgName)...).
+		Add(Links("down", base+"/api/query", MediaQueryList, "")...).
+		Add(Links("down:extensibility", base+"/api/extensibility", MediaExtensible, "")...)
 	if c.Provider() {
 		e.Add(Links("down", base+"/api/admin/extension", MediaVMWExtension, "")...)
 	}
@@ -45,4 +51,11 @@ func OrgHref(base, id string) string {
 // AdminOrgHref is the address of an organisation's view for administrators.
 func AdminOrgHref(base, id string) string {
 	return base + "/api/admin/org/" + strings.TrimPrefix(id, core.OrgPrefix)
+}
+
+// ExpandBase puts the address of the API in place of {baseUri} in a template,
+// which may or may not have a slash behind it.
+func ExpandBase(template, base string) string {
+	api := base + "/api/"
+	return strings.NewReplacer("{baseUri}/", api, "{baseUri}", api).Replace(template)
 }

@@ -3,6 +3,7 @@ package vxml
 import (
 	"bytes"
 	"encoding/xml"
+	"slices"
 )
 
 const indent = "    "
@@ -35,6 +36,10 @@ func (w *writer) element(e *Element, depth int) {
 		w.attr("xmlns", w.defaultSpace)
 		if uses(e, NamespaceExtension) {
 			w.attr("xmlns:vmext", NamespaceExtension)
+		}
+		if typed(e) {
+			w.attr("xmlns:vcloud", NamespaceVCloud)
+			w.attr("xmlns:xsi", namespaceInstance)
 		}
 	}
 	for _, a := range e.Attrs {
@@ -83,4 +88,10 @@ func uses(e *Element, space string) bool {
 		}
 	}
 	return false
+}
+
+// typed reports whether an element names its type.
+func typed(e *Element) bool {
+	return slices.ContainsFunc(e.Attrs, func(a Attr) bool { return a.Name == typeAttr }) ||
+		slices.ContainsFunc(e.Children, typed)
 }

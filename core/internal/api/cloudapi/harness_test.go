@@ -45,9 +45,11 @@ type house struct {
 	handler  http.Handler
 	catalog  *catalog.Catalog
 	identity *identity.Identity
+	live     *live.Live
 	admin    string // a token
 	tenant   string // a token
 	tenantID string // a user
+	acmeID   string // the tenant's organisation
 }
 
 func newHouse(t *testing.T) *house {
@@ -78,7 +80,7 @@ func newHouseWith(t *testing.T, limits api.Limits) *house {
 	_, err = id.Bootstrap(ctx, adminPassword)
 	fatal(t, err)
 	fatal(t, cat.SeedRights(ctx, identity.RoleOrgAdministrator))
-	h := &house{t: t, catalog: cat, identity: id}
+	h := &house{t: t, catalog: cat, identity: id, live: l}
 	h.addTenant()
 
 	e := echo.New()
@@ -100,7 +102,7 @@ func (h *house) addTenant() {
 	fatal(h.t, err)
 	user, err := h.catalog.Users.Create(ctx, "", core.User{Name: "tina@home", OrgID: org.ID, RoleIDs: []string{role.ID}, Enabled: true, Password: hash})
 	fatal(h.t, err)
-	h.tenantID = user.ID
+	h.tenantID, h.acmeID = user.ID, org.ID
 }
 
 func (h *house) login(user, org, password string) string {

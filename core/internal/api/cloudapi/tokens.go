@@ -29,8 +29,8 @@ const ownerPrefix = "urn:vcloud:externalService:"
 func (a *cloud) tokens() resource[core.Token, tokenForm] {
 	return resource[core.Token, tokenForm]{
 		path: tokensPath, noun: "token", table: a.Catalog.Tokens,
-		id:   func(t core.Token) string { return t.ID },
-		meta: func(t core.Token) core.Meta { return t.Meta },
+		id:    func(t core.Token) string { return t.ID },
+		meta:  func(t core.Token) core.Meta { return t.Meta },
 		shows: a.showToken,
 		// Whoever sees a token may end it; who may make one is judged when it is
 		// known of which type.

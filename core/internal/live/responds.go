@@ -1,0 +1,6 @@
+package live
+
+import "github.com/annex-gateway/annex/core"
+
+// Responds reports whether an enabled system may look at answers.
+func (v *View) Responds() bool { return v.table.Has(core.OnResponse) }
