@@ -98,7 +98,7 @@ func demo(ctx context.Context, s demoSettings) (err error) {
 func openDemoHouse(ctx context.Context, s demoSettings, dir string) (*house, error) {
 	c := config.Default()
 	c.Data, c.AdminPassword, c.Drain = filepath.Join(dir, "data"), core.NewUUID(), 5*time.Second
-	c.Admin.Address = config.Off
+	c.Admin.Address, c.Log.Access = config.Off, config.Off
 	c.Listeners = []config.Listener{{Address: s.listen}}
 	h, err := openHouse(ctx, c, s.log)
 	if errors.Is(err, syscall.EADDRINUSE) && !s.listenGiven {

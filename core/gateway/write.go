@@ -82,7 +82,11 @@ func extensionPage(path string) bool { return strings.HasPrefix(path, "/ext-ui/"
 func copyBody(ctx context.Context, w http.ResponseWriter, body *core.Body) error {
 	var dst io.Writer = w
 	if body.Size() < 0 {
-		dst = flusher{w, http.NewResponseController(w)}
+		f := flusher{w, http.NewResponseController(w)}
+		if err := f.rc.Flush(); err != nil { // who waits for events must know that they will come
+			return errors.Join(err, body.Close())
+		}
+		dst = f
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)

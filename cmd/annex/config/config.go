@@ -148,7 +148,7 @@ func Default() Config {
 		Listeners: []Listener{{Address: DefaultListen}},
 		Drain:     15 * time.Second,
 		Admin:     Admin{Address: DefaultAdmin, Profiling: true},
-		Log:       Log{Level: slog.LevelInfo, Format: FormatText, Access: Off},
+		Log:       Log{Level: slog.LevelInfo, Format: FormatText, Access: Stderr},
 		Tracing:   Tracing{Ratio: 1},
 		Endpoints: Endpoints{Loopback: Auto, Private: Auto},
 		Limits:    Limits{BufferedBody: 10 << 20, AdminBody: 1 << 20, Module: 64 << 20},
