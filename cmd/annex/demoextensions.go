@@ -49,6 +49,7 @@ func buildModule(ctx context.Context) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a leftover in the temporary directory
 	file := filepath.Join(dir, "hello.wasm")
+	//nolint:gosec // the file is one that we have just made
 	build := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
 		"-o", file, "github.com/annex-gateway/annex/wasm-examples/hello")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")

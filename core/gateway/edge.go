@@ -116,7 +116,7 @@ func requestID(r *http.Request) string {
 		client = client[:128]
 	}
 	ok := client != "" && !strings.ContainsFunc(client, func(c rune) bool {
-		return c > 'z' || !(c >= 'a' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == ':')
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.:", c)
 	})
 	if !ok {
 		return core.NewUUID()

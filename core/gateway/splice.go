@@ -19,7 +19,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }
 // splice hands the client's connection over to a system that went on in
 // another protocol, and carries bytes until one side ends, or ctx.
 func splice(ctx context.Context, w http.ResponseWriter, resp core.Response) error {
-	defer resp.Upgraded.Close() //nolint:errcheck // the end of it either way
+	defer resp.Upgraded.Close()
 	conn, client, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return err
@@ -38,8 +38,10 @@ func splice(ctx context.Context, w http.ResponseWriter, resp core.Response) erro
 	ends := make(chan error, 2)
 	go func() { ends <- carry(resp.Upgraded, client.Reader) }()
 	go func() { ends <- carry(conn, bufio.NewReader(resp.Upgraded)) }()
-	<-ends
-	return nil
+	if err := <-ends; ctx.Err() != nil {
+		return err
+	}
+	return nil // how a tunnel ends is between the two sides
 }
 
 func carry(dst io.Writer, src io.Reader) error {

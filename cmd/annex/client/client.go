@@ -161,7 +161,7 @@ func encode(in any) (Raw, error) {
 // send gives the answer if it is a success, else an error with the text that
 // the gateway sent.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
-	resp, err := c.http.Do(req) //nolint:gosec // the operator names the gateway
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}

@@ -75,11 +75,7 @@ func (s *state) apply(c catalog.Change) {
 	case "token":
 		s.applyToken(c)
 	case "session":
-		if c.Entity == nil {
-			s.dir.sessions.del(s.batch, c.ID)
-		} else {
-			s.dir.sessions.set(s.batch, c.ID, c.Entity.(core.Session))
-		}
+		s.applySession(c)
 	case "key":
 		s.dir.keys = changed(s.dir.keys, c, func(k core.SigningKey) (string, string) { return k.ID, k.ID })
 	case "issuer":
@@ -99,6 +95,14 @@ func (s *state) apply(c catalog.Change) {
 	case "org", "user", "role", "right":
 		s.applyPeople(c)
 	}
+}
+
+func (s *state) applySession(c catalog.Change) {
+	if c.Entity == nil {
+		s.dir.sessions.del(s.batch, c.ID)
+		return
+	}
+	s.dir.sessions.set(s.batch, c.ID, c.Entity.(core.Session))
 }
 
 // entity is what a change brought, nil when the entity went.

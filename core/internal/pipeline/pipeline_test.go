@@ -179,6 +179,7 @@ func settingsFor(f *fixture, kind string) []byte {
 }
 
 func url(pattern string) core.Filter { return core.Filter{Scope: core.ScopeAPI, URLPattern: pattern} }
+
 func typ(contentType string) core.Filter {
 	return core.Filter{ResponseContentType: contentType}
 }

@@ -46,30 +46,30 @@ type house struct {
 	tinaID  string
 }
 
-func newHouse(t testing.TB) *house {
-	t.Helper()
-	ctx := t.Context()
+func newHouse(tb testing.TB) *house {
+	tb.Helper()
+	ctx := tb.Context()
 	clock := func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }
 	store := memory.New()
 	var l *live.Live
 	cat, err := catalog.Open(ctx, store, catalog.Options{Now: clock, Published: func(ctx context.Context, r storage.Revision) error {
 		return l.Wait(ctx, r)
 	}})
-	fatal(t, err)
+	fatal(tb, err)
 	l, err = live.Start(ctx, cat, live.Options{})
-	fatal(t, err)
-	t.Cleanup(func() { l.Close(); fatal(t, store.Close()) })
+	fatal(tb, err)
+	tb.Cleanup(func() { l.Close(); fatal(tb, store.Close()) })
 	id := identity.New(cat, l.View, identity.Options{Now: clock, Cost: identity.Cost{MemoryKiB: 64, Passes: 1}})
-	t.Cleanup(id.Close)
+	tb.Cleanup(id.Close)
 	_, err = id.Bootstrap(ctx, password)
-	fatal(t, err)
-	h := &house{t: t, catalog: cat, id: id}
+	fatal(tb, err)
+	h := &house{t: tb, catalog: cat, id: id}
 	org, err := cat.Orgs.Create(ctx, "", core.Org{Name: "Acme Corp", Enabled: true})
-	fatal(t, err)
+	fatal(tb, err)
 	hash, err := id.HashPassword(ctx, password)
-	fatal(t, err)
+	fatal(tb, err)
 	user, err := cat.Users.Create(ctx, "", core.User{Name: "tina", OrgID: org.ID, Enabled: true, Password: hash})
-	fatal(t, err)
+	fatal(tb, err)
 	h.tinaID = user.ID
 
 	e := echo.New()
@@ -99,10 +99,10 @@ func edge(next http.Handler) http.Handler {
 	})
 }
 
-func fatal(t testing.TB, err error) {
-	t.Helper()
+func fatal(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
