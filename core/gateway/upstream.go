@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/annex-gateway/annex/core"
-	"github.com/annex-gateway/annex/core/internal/native/forward"
+	"github.com/annex-gateway/annex/core/forward"
 	"github.com/annex-gateway/annex/core/internal/native/upstream"
 )
 

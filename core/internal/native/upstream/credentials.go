@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/annex-gateway/annex/core"
-	"github.com/annex-gateway/annex/core/internal/native/forward"
+	"github.com/annex-gateway/annex/core/forward"
 )
 
 // Mode says whose credentials the upstream gets.

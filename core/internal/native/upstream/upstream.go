@@ -26,7 +26,7 @@ import (
 	"strings"
 
 	"github.com/annex-gateway/annex/core"
-	"github.com/annex-gateway/annex/core/internal/native/forward"
+	"github.com/annex-gateway/annex/core/forward"
 	"github.com/annex-gateway/annex/core/internal/target"
 )
 

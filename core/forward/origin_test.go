@@ -231,9 +231,12 @@ func inFlight(s *Server) int {
 	return len(s.live)
 }
 
-// echo answers with the request's body as it comes, and never on /hang.
+// echo answers with the request's body as it comes. On /hang it reads the body
+// and never answers: an HTTP/1 server that does not read is not told that the
+// client went.
 func echo(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/hang" {
+		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 		return
 	}

@@ -477,8 +477,10 @@ func TestStandstillsEnd(t *testing.T) {
 		})
 	})
 	t.Run("of a server that takes no body", func(t *testing.T) {
-		everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
-			_, err := open(short).Do(t.Context(), post("/hang", stream(&endless{limit: 1 << 40})))
+		over := make(chan struct{})
+		everyWay(t, func(http.ResponseWriter, *http.Request) { <-over }, func(t *testing.T, open func(func(*Options)) *Server) {
+			defer func() { over <- struct{}{} }()
+			_, err := open(short).Do(t.Context(), post("/x", stream(&endless{limit: 1 << 40})))
 			fails(t, err, core.Timeout, "has taken nothing")
 		})
 	})
