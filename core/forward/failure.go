@@ -28,7 +28,7 @@ func (x *exchange) failure(err error) error {
 
 // failure also remembers a server that could not be reached.
 func (s *Server) failure(err error) *core.Error {
-	d := diagnose(err)
+	d := s.diagnose(err)
 	failed := core.WrapError(d.code, err, "%s: %s", s.opts.Name, d.text)
 	if d.down && !errors.Is(err, context.Canceled) {
 		s.health.lost(failed)
@@ -59,8 +59,8 @@ type diagnosis struct {
 	down bool
 }
 
-func diagnose(err error) diagnosis {
-	if text := certificateText(err); text != "" {
+func (s *Server) diagnose(err error) diagnosis {
+	if text := s.certificateText(err); text != "" {
 		return diagnosis{core.BadUpstream, text, true}
 	}
 	if d := networkDiagnosis(err); d.text != "" {
@@ -80,7 +80,7 @@ func diagnose(err error) diagnosis {
 	return diagnosis{core.BadUpstream, "its answer is not usable HTTP, or the connection failed in the middle of it", false}
 }
 
-func certificateText(err error) string {
+func (s *Server) certificateText(err error) string {
 	var failed *tls.CertificateVerificationError
 	if !errors.As(err, &failed) {
 		return ""
@@ -93,7 +93,7 @@ func certificateText(err error) string {
 	case errors.As(err, &name):
 		return "its certificate is for another name than the host of its URL; correct either of them"
 	case errors.As(err, new(x509.UnknownAuthorityError)):
-		return "its certificate is not trusted; add its certificate authority to those that this gateway trusts"
+		return "its certificate is not trusted; add its certificate authority to " + s.opts.Authorities
 	}
 	return "its certificate cannot be verified; renew it there"
 }
@@ -105,7 +105,7 @@ func networkDiagnosis(err error) diagnosis {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &refused):
-		return diagnosis{core.BadUpstream, "its host stands for an address that this gateway does not call; the operator can allow it", true}
+		return diagnosis{core.BadUpstream, "its host stands for an address that this gateway does not call; the operator can allow private and loopback addresses", true}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return diagnosis{core.BadUpstream, "the host of its URL is not known to the name service", true}
 	case errors.As(err, &dns):

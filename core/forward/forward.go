@@ -12,6 +12,7 @@
 package forward
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -30,9 +31,16 @@ import (
 type Options struct {
 	// Name is how texts call the server; default "the server".
 	Name string
+	// Closed says why no more calls are made after Close; default "the gateway
+	// is stopping, or its settings have changed,".
+	Closed string
+	// Authorities says where certificate authorities are added; default "those
+	// that this gateway trusts".
+	Authorities string
 	// Trust gives the certificate authorities that the server is checked
-	// against. Another pool than before takes effect with the next call; a
-	// nil pool trusts nobody. A nil Trust is that of this machine.
+	// against. Another pool than before takes effect with the next call: it
+	// opens new connections, and the idle ones made under the old pool are
+	// dropped. A nil pool trusts nobody. A nil Trust is that of this machine.
 	Trust func() *x509.CertPool
 	// Guard judges every address before it is dialled; nil allows all.
 	Guard func(netip.AddrPort) error
@@ -61,9 +69,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Name == "" {
-		o.Name = "the server"
-	}
+	o.Name = cmp.Or(o.Name, "the server")
+	o.Closed = cmp.Or(o.Closed, "the gateway is stopping, or its settings have changed,")
+	o.Authorities = cmp.Or(o.Authorities, "those that this gateway trusts")
 	if o.Guard == nil {
 		o.Guard = func(netip.AddrPort) error { return nil }
 	}
@@ -145,7 +153,7 @@ func (s *Server) begin(cancel context.CancelFunc) (*exchange, error) {
 	switch n := len(s.live); {
 	case s.closed:
 		s.mu.Unlock()
-		return nil, core.Errorf(core.Unavailable, "%s is no longer called: the gateway is stopping or its settings have changed; try again in a moment", s.opts.Name)
+		return nil, core.Errorf(core.Unavailable, "%s is no longer called: %s a moment ago; try again", s.opts.Name, s.opts.Closed)
 	case n >= s.opts.MaxInFlight:
 		s.mu.Unlock()
 		return nil, core.Errorf(core.Unavailable, "%s: %d calls are in flight already, try again later", s.opts.Name, n)
@@ -220,8 +228,19 @@ func (s *Server) cut() {
 	defer s.mu.Unlock()
 	s.opts.Log.Warn("closed with exchanges in flight", "server", s.opts.Name, "cut", len(s.live), "after", s.opts.CloseTimeout)
 	for x := range s.live {
-		x.abort(core.Errorf(core.Unavailable, "%s: the gateway stopped, or its settings changed, during the call", s.opts.Name))
+		x.abort(core.Errorf(core.Unavailable, "%s: %s during the call", s.opts.Name, s.opts.Closed))
 	}
+}
+
+// Name is how texts call the server.
+func (s *Server) Name() string { return s.opts.Name }
+
+// InFlight is how many exchanges have begun and not ended, WebSockets
+// included.
+func (s *Server) InFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.live)
 }
 
 func (s *Server) contextError(ctx context.Context) *core.Error {

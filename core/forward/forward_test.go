@@ -108,8 +108,8 @@ func TestClosingTheAnswerEndsTheExchange(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if inFlight(s) != 1 {
-				t.Errorf("%d in flight, want 1", inFlight(s))
+			if s.InFlight() != 1 {
+				t.Errorf("%d in flight, want 1", s.InFlight())
 			}
 			if b := io.ReadCloser(nil); reading {
 				b = r.Body.Open()
@@ -121,8 +121,8 @@ func TestClosingTheAnswerEndsTheExchange(t *testing.T) {
 			}
 			_ = r.Body.Close()
 			wait(t, "the server", gone)
-			if inFlight(s) != 0 {
-				t.Errorf("%d in flight, want 0", inFlight(s))
+			if s.InFlight() != 0 {
+				t.Errorf("%d in flight, want 0", s.InFlight())
 			}
 		}
 	})
@@ -195,7 +195,7 @@ func TestAnEarlyReplyDoesNotWaitForTheRequestBody(t *testing.T) {
 		_ = pw.CloseWithError(errors.New("the client went"))
 		r, err = s.Do(t.Context(), get("/x"))
 		read(t, r, err)
-		eventually(t, "nothing in flight", func() bool { return inFlight(s) == 0 })
+		eventually(t, "nothing in flight", func() bool { return s.InFlight() == 0 })
 	})
 }
 
@@ -312,11 +312,11 @@ func TestAWebSocketBecomesATunnel(t *testing.T) {
 				t.Fatalf("echo of %d bytes: %v", len(want), err)
 			}
 		}
-		if inFlight(s) != 1 {
-			t.Errorf("%d in flight, want the tunnel", inFlight(s))
+		if s.InFlight() != 1 {
+			t.Errorf("%d in flight, want the tunnel", s.InFlight())
 		}
-		if err := r.Upgraded.Close(); err != nil || inFlight(s) != 0 {
-			t.Errorf("%d in flight after Close, %v", inFlight(s), err)
+		if err := r.Upgraded.Close(); err != nil || s.InFlight() != 0 {
+			t.Errorf("%d in flight after Close, %v", s.InFlight(), err)
 		}
 		if _, err := r.Upgraded.Read(make([]byte, 1)); err == nil {
 			t.Error("a closed tunnel can be read")
@@ -388,14 +388,14 @@ func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
 			_, err := s.Do(t.Context(), get("/hang"))
 			fails(t, err, core.Unavailable, "during the call")
 		})
-		eventually(t, "two calls in flight", func() bool { return inFlight(s) == 2 })
+		eventually(t, "two calls in flight", func() bool { return s.InFlight() == 2 })
 		for range 2 {
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
 		}
 		wg.Wait()
-		if n := inFlight(s); n != 0 {
+		if n := s.InFlight(); n != 0 {
 			t.Errorf("%d in flight after Close", n)
 		}
 		_, err = s.Do(t.Context(), get("/x"))
@@ -442,7 +442,7 @@ func TestTheContextBoundsTheCallUpToTheHeader(t *testing.T) {
 		time.AfterFunc(20*time.Millisecond, cancel)
 		_, err = s.Do(ctx, post("/hang", stream(pr)))
 		fails(t, err, core.Unavailable, "given up")
-		if n := inFlight(s); n != 0 {
+		if n := s.InFlight(); n != 0 {
 			t.Errorf("%d in flight", n)
 		}
 	})
@@ -503,8 +503,8 @@ func TestStandstillsEnd(t *testing.T) {
 		}
 		fails(t, err, core.Timeout, "silent")
 		_ = r.Upgraded.Close()
-		if inFlight(o.Server) != 0 {
-			t.Errorf("%d in flight", inFlight(o.Server))
+		if o.Server.InFlight() != 0 {
+			t.Errorf("%d in flight", o.Server.InFlight())
 		}
 	})
 	t.Run("but not of an answer while the client sends", func(t *testing.T) {
@@ -737,7 +737,7 @@ func TestHammerCallsAndClose(t *testing.T) {
 		}
 		wg.Go(func() { time.Sleep(30 * time.Millisecond); _ = s.Close() })
 		wg.Wait()
-		if n := inFlight(s); n != 0 {
+		if n := s.InFlight(); n != 0 {
 			t.Errorf("%d in flight", n)
 		}
 	})

@@ -225,12 +225,6 @@ func wait(tb testing.TB, what string, c <-chan struct{}) {
 	}
 }
 
-func inFlight(s *Server) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.live)
-}
-
 // echo answers with the request's body as it comes. On /hang it reads the body
 // and never answers: an HTTP/1 server that does not read is not told that the
 // client went.

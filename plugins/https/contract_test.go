@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/annex-gateway/annex/core"
@@ -82,9 +83,9 @@ func TestLiteralAddressesFollowThePolicy(t *testing.T) {
 
 func FuzzRootURL(f *testing.F) {
 	for _, s := range []string{"https://a.example/b", "https://[::1]:1/", "https://127.1", "https://a@b", "https://a/%2e"} {
-		f.Add(s, "tail", "q=1")
+		f.Add(s, "tail")
 	}
-	f.Fuzz(func(t *testing.T, s, tail, query string) {
+	f.Fuzz(func(t *testing.T, s, tail string) {
 		r, err := parseRootURL(s)
 		if err != nil {
 			if core.ErrorCode(err) != core.Invalid {
@@ -95,8 +96,7 @@ func FuzzRootURL(f *testing.F) {
 		if r.host == "" || r.port == 0 {
 			t.Errorf("%q: %+v", s, r)
 		}
-		path, err := r.target(tail, query)
-		if err == nil && (path[0] != '/' || !plain(path, "?#") || len(path) > 1 && path[1] == '/') {
+		if path := r.target(tail); path[0] != '/' || !strings.HasSuffix(path, strings.TrimPrefix(tail, "/")) {
 			t.Errorf("%q and %q give the target %q", s, tail, path)
 		}
 	})

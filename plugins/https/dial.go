@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"syscall"
 )
 
 // DialPolicy says which addresses endpoints may have. Link-local and metadata
@@ -119,38 +118,4 @@ func inner(addr netip.Addr) netip.Addr {
 		return netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]})
 	}
 	return addr
-}
-
-// refusedAddress is what the guard said of the address that was about to be
-// dialled.
-type refusedAddress struct{ err error }
-
-// Error is for the log.
-func (r *refusedAddress) Error() string { return "dial refused: " + r.err.Error() }
-
-// Unwrap returns what the guard said.
-func (r *refusedAddress) Unwrap() error { return r.err }
-
-// control runs after the name was looked up and before a packet leaves, so
-// that no second look-up can bring in another address.
-func (o Options) control(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return &refusedAddress{err}
-	}
-	if err := o.Guard(ap); err != nil {
-		return &refusedAddress{err}
-	}
-	return nil
-}
-
-func (o Options) dialer() *net.Dialer {
-	return &net.Dialer{
-		Timeout:  o.DialTimeout,
-		Resolver: o.Resolver,
-		Control:  o.control,
-		KeepAliveConfig: net.KeepAliveConfig{
-			Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 3,
-		},
-	}
 }

@@ -28,8 +28,8 @@ type Options struct {
 	// AnswerTimeout bounds the wait for the answer's header after the request
 	// was sent; default 60 s. The context of the call may end earlier.
 	AnswerTimeout time.Duration
-	// IdleTimeout bounds the wait for the next byte of an answer's body, and
-	// the silence in both directions of a WebSocket; default 5 min.
+	// IdleTimeout bounds a standstill of a body, and the silence in both
+	// directions of a WebSocket; default 5 min.
 	IdleTimeout time.Duration
 	// CloseTimeout bounds how long Close lets calls in flight go on;
 	// default 10 s.
@@ -46,21 +46,10 @@ func (o Options) withDefaults() Options {
 	if o.Guard == nil {
 		o.Guard = DialPolicy{}.Guard
 	}
-	if o.Resolver == nil {
-		o.Resolver = net.DefaultResolver
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = 1024
 	}
-	setDefault(&o.DialTimeout, 10*time.Second)
-	setDefault(&o.AnswerTimeout, time.Minute)
-	setDefault(&o.IdleTimeout, 5*time.Minute)
-	setDefault(&o.CloseTimeout, 10*time.Second)
-	setDefault(&o.MaxInFlight, 1024)
 	return o
-}
-
-func setDefault[T int | time.Duration](v *T, to T) {
-	if *v <= 0 {
-		*v = to
-	}
 }
 
 // Kind is the kind of external endpoints.
@@ -99,15 +88,7 @@ func (k *Kind) Open(_ context.Context, sys core.System) (core.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{
-		id:      sys.ID,
-		name:    sys.Triplet(),
-		root:    root,
-		opts:    k.opts,
-		log:     k.log,
-		live:    map[*exchange]struct{}{},
-		drained: make(chan struct{}),
-	}
+	c := k.newConn(sys, root)
 	if !set.NoIdentity {
 		c.signer = k.signer
 	}

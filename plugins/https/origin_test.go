@@ -198,12 +198,7 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-func inFlight(c core.Conn) int {
-	cc := c.(*conn)
-	cc.mu.Lock()
-	defer cc.mu.Unlock()
-	return len(cc.live)
-}
+func inFlight(c core.Conn) int { return c.(*conn).server.InFlight() }
 
 func freePort(tb testing.TB) string {
 	tb.Helper()

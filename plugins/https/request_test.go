@@ -406,14 +406,3 @@ func TestAPostWithAnIdempotencyKeyIsNotRepeatedByTheTransport(t *testing.T) {
 		t.Errorf("sent %d times", posts)
 	}
 }
-
-func FuzzCookie(f *testing.F) {
-	f.Add("a=1; vcloud_jwt=x; b=2")
-	f.Add(" vcloud_jwt = x;;")
-	f.Fuzz(func(t *testing.T, in string) {
-		r := http.Request{Header: http.Header{"Cookie": {withoutSession(in)}}}
-		if _, err := r.Cookie(sessionCookie); err == nil {
-			t.Errorf("%q still has the cookie: %q", in, r.Header["Cookie"])
-		}
-	})
-}

@@ -146,29 +146,12 @@ func (r *rootURL) addr() (netip.Addr, bool) {
 
 // target is the path on the wire for a tail: the root's path as it was
 // registered, then the tail as it was sent, with one slash between the two.
-func (r *rootURL) target(tail, query string) (string, error) {
-	if !plain(tail, "?#") || !plain(query, "#") {
-		return "", core.Errorf(core.Invalid, "the path or query holds a byte that must be percent-encoded")
+func (r *rootURL) target(tail string) string {
+	switch {
+	case tail != "":
+		return strings.TrimSuffix(r.path, "/") + "/" + strings.TrimPrefix(tail, "/")
+	case r.path == "":
+		return "/"
 	}
-	if tail == "" {
-		if r.path == "" {
-			return "/", nil
-		}
-		return r.path, nil
-	}
-	path := strings.TrimSuffix(r.path, "/") + "/" + strings.TrimPrefix(tail, "/")
-	if strings.HasPrefix(path, "//") {
-		return "", core.Errorf(core.Invalid, "the path holds an empty segment")
-	}
-	return path, nil
-}
-
-// plain reports whether s can stand in a request line and holds none of not.
-func plain(s, not string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] == 0x7f || strings.IndexByte(not, s[i]) >= 0 {
-			return false
-		}
-	}
-	return true
+	return r.path
 }
