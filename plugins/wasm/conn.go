@@ -102,7 +102,7 @@ func (c *Conn) begin(ctx context.Context) (*visit, error) {
 	g, err := c.pool.acquire(ctx)
 	switch {
 	case err == nil:
-		return &visit{conn: c, guest: g, budget: budget{left: c.pool.set.deadline}}, nil
+		return &visit{conn: c, guest: g, turns: g.session.(turns), budget: budget{left: c.pool.set.deadline}}, nil
 	case core.ErrorCode(err) == core.Invalid:
 		c.failed()
 		return nil, core.WrapError(core.Unavailable, err, "WASM extension '%s' does not start", c.pool.set.name)
@@ -162,6 +162,7 @@ const (
 type visit struct {
 	conn   *Conn
 	guest  *guest
+	turns  turns
 	budget budget
 	state  int
 	x      *exchange
@@ -177,7 +178,7 @@ func (v *visit) Request(ctx context.Context, m core.Message) (core.Message, erro
 	v.x = newExchange(v.guest, m)
 	var next bool
 	err := v.run(ctx, func(ctx context.Context) (err error) {
-		next, err = v.guest.session.request(ctx, v.x)
+		next, err = v.turns.request(ctx, v.x)
 		return err
 	})
 	if err != nil {
@@ -201,7 +202,7 @@ func (v *visit) Response(ctx context.Context, m core.Message) (core.Message, err
 	v.x.msg = m
 	v.x.respond(*m.Response)
 	err := v.run(ctx, func(ctx context.Context) error {
-		return v.guest.session.response(ctx, v.x, false)
+		return v.turns.response(ctx, v.x, false)
 	})
 	if err != nil {
 		return m, err
@@ -218,7 +219,7 @@ func (v *visit) finish(ctx context.Context) {
 	if v.state == visitOpen {
 		v.x.respond(core.Response{Status: http.StatusServiceUnavailable})
 		_ = v.run(ctx, func(ctx context.Context) error {
-			return v.guest.session.response(ctx, v.x, true)
+			return v.turns.response(ctx, v.x, true)
 		})
 	}
 	v.over(ctx)

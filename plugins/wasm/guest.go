@@ -65,7 +65,7 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 	var mod api.Module
 	err := g.run(ctx, &budget{left: p.kind.opts.StartTimeout}, func(ctx context.Context) error {
 		var err error
-		ctx = experimental.WithMemoryAllocator(ctx, memoryLimit{uint64(p.set.memory)})
+		ctx = experimental.WithMemoryAllocator(p.mod.withLinks(ctx), memoryLimit{uint64(p.set.memory)})
 		mod, err = p.kind.modules.runtime.InstantiateModule(ctx, p.mod.code, config)
 		return err
 	})

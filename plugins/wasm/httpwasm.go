@@ -26,8 +26,7 @@ const i32, i64 = api.ValueTypeI32, api.ValueTypeI64
 // and once with the answer, and asks the host for their parts.
 type httpWASM struct{}
 
-func (httpWASM) name() string       { return "http-wasm" }
-func (httpWASM) hostModule() string { return "http_handler" }
+func (httpWASM) name() string { return "http-wasm" }
 
 // hostFunc is a function that a guest may call. What it returns replaces the
 // first of the parameters on the stack.
@@ -68,9 +67,14 @@ func functions() []hostFunc {
 	}
 }
 
-func (b httpWASM) install(ctx context.Context, r wazero.Runtime) (wazero.CompiledModule, error) {
-	builder := r.NewHostModuleBuilder(b.hostModule())
-	for _, f := range functions() {
+func (httpWASM) hostModules(ctx context.Context, r wazero.Runtime) (map[string]wazero.CompiledModule, error) {
+	const name = "http_handler"
+	code, err := compileFunctions(ctx, r.NewHostModuleBuilder(name), functions())
+	return map[string]wazero.CompiledModule{name: code}, err
+}
+
+func compileFunctions(ctx context.Context, builder wazero.HostModuleBuilder, fns []hostFunc) (wazero.CompiledModule, error) {
+	for _, f := range fns {
 		in := make([]api.ValueType, f.params)
 		for i := range in {
 			in[i] = i32
@@ -104,7 +108,10 @@ func (f hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	}
 }
 
-func (httpWASM) check(m *inspect.Module) error {
+func (httpWASM) judge(m *inspect.Module) (bool, error) { return true, checkHandler(m) }
+
+// checkHandler reports what a module lacks of the http-wasm border.
+func checkHandler(m *inspect.Module) error {
 	if e, ok := m.Export("memory"); !ok || e.Sort != inspect.Memory {
 		return invalid("the module exports no memory under the name memory")
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/plugins/wasm/inspect"
@@ -50,6 +51,7 @@ type module struct {
 	info   *inspect.Module
 	code   wazero.CompiledModule
 	border border
+	linked api.Module // the host module that it alone imports from; nil for none
 }
 
 func newModules(ctx context.Context, source core.ModuleSource, opts Options) (*modules, error) {
@@ -131,6 +133,9 @@ func (s *modules) load(ctx context.Context, m *module) {
 	select {
 	case r := <-done:
 		m.code, m.err = r.code, r.err
+		if m.err == nil {
+			m.err = s.runtime.link(ctx, m)
+		}
 		s.finish(ctx, m)
 	case <-ctx.Done():
 		m.err = s.slow(m)
@@ -160,6 +165,9 @@ func (s *modules) release(ctx context.Context, m *module) {
 	}
 	if s.entries[m.digest] == m {
 		delete(s.entries, m.digest)
+	}
+	if m.linked != nil {
+		_ = m.linked.Close(ctx)
 	}
 	if m.code != nil {
 		_ = m.code.Close(ctx)

@@ -57,12 +57,25 @@ func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*host
 		}
 	}
 	for _, b := range borders {
-		compile := func(ctx context.Context) (wazero.CompiledModule, error) { return b.install(ctx, r) }
-		if err := r.install(ctx, b.hostModule(), compile); err != nil {
+		if err := r.offer(ctx, b); err != nil {
 			return nil, errors.Join(err, r.close(ctx))
 		}
 	}
 	return r, nil
+}
+
+// offer installs the host modules of a border.
+func (r *hostRuntime) offer(ctx context.Context, b border) error {
+	mods, err := b.hostModules(ctx, r)
+	if err != nil {
+		return core.WrapError(core.Internal, err, "the host modules of the border %s cannot be built", b.name())
+	}
+	for name, code := range mods {
+		if err := r.install(ctx, name, func(context.Context) (wazero.CompiledModule, error) { return code, nil }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *hostRuntime) install(ctx context.Context, name string, compile func(context.Context) (wazero.CompiledModule, error)) error {
@@ -84,26 +97,32 @@ func (r *hostRuntime) install(ctx context.Context, name string, compile func(con
 // borderOf tells which border a module is written for, and refuses what no
 // border can run, by name.
 func (r *hostRuntime) borderOf(m *inspect.Module) (border, error) {
+	for _, b := range r.borders {
+		mine, err := b.judge(m)
+		if !mine {
+			continue
+		}
+		return b, errors.Join(r.checkImports(b, m), err)
+	}
+	return nil, invalid("the module is written for none of the borders http-wasm, proxy-wasm and annex")
+}
+
+// checkImports refuses imports that a border does not offer.
+func (r *hostRuntime) checkImports(b border, m *inspect.Module) error {
+	l, links := b.(linker)
 	for _, i := range m.Imports {
 		offered, known := r.offers[i.Module][i.Name]
 		switch {
 		case i.Sort != inspect.Function:
-			return nil, core.Errorf(core.Invalid, "the module imports the %s %s.%s, and only functions are offered", i.Sort, i.Module, i.Name)
+			return core.Errorf(core.Invalid, "the module imports the %s %s.%s, and only functions are offered", i.Sort, i.Module, i.Name)
+		case links && i.Module == l.own():
 		case !known:
-			return nil, core.Errorf(core.Invalid, "the module imports %s.%s, which is not offered", i.Module, i.Name)
+			return core.Errorf(core.Invalid, "the module imports %s.%s, which is not offered", i.Module, i.Name)
 		case !offered.Equal(i.Signature):
-			return nil, core.Errorf(core.Invalid, "the module imports %s.%s with another type than it has", i.Module, i.Name)
+			return core.Errorf(core.Invalid, "the module imports %s.%s with another type than it has", i.Module, i.Name)
 		}
 	}
-	var why error
-	for _, b := range r.borders {
-		if err := b.check(m); err != nil {
-			why = errors.Join(why, err)
-			continue
-		}
-		return b, nil
-	}
-	return nil, why
+	return nil
 }
 
 func (r *hostRuntime) compile(ctx context.Context, b []byte) (code wazero.CompiledModule, err error) {
