@@ -27,7 +27,7 @@ func walls() []wall {
 		echo = "github.com/labstack/echo/v4"
 		json = "github.com/go-json-experiment/json"
 	)
-	api := []string{"core", "core/internal/catalog", "core/internal/identity", "core/internal/live", "core/internal/access", "core/internal/api", "core/internal/api/...", "core/internal/vxml"}
+	api := []string{"core", "core/internal/catalog", "core/internal/identity", "core/internal/live", "core/internal/access", "core/internal/api", "core/internal/api/...", "core/internal/query", "core/internal/records", "core/internal/vxml"}
 	return []wall{
 		{pkg: "core"},
 		{pkg: "storage"},
@@ -54,7 +54,9 @@ func walls() []wall {
 		{pkg: "core/internal/vxml", ours: []string{"core"}},
 		{pkg: "core/forward", ours: []string{"core"}},
 		{pkg: "core/internal/native/upstream", ours: []string{"core", "core/forward", "core/internal/target"}},
-		{pkg: "core/internal/native", ours: []string{"core", "core/internal/live", "core/internal/vxml"}},
+		{pkg: "core/internal/query", ours: []string{"core"}},
+		{pkg: "core/internal/records", ours: []string{"core", "core/internal/api/fiql", "core/internal/query", "core/internal/vxml"}},
+		{pkg: "core/internal/native", ours: []string{"core", "core/internal/live", "core/internal/query", "core/internal/records", "core/internal/vxml"}},
 		{pkg: "core/internal/api", ours: api, third: []string{echo, json}},
 		{pkg: "core/internal/api/fiql", ours: []string{"core"}},
 		{pkg: "core/internal/api/version", ours: []string{"core"}},

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -70,68 +69,6 @@ func TestIfMatchReadsEntityTags(t *testing.T) {
 func FuzzIfMatchEnds(f *testing.F) {
 	f.Add(`"1", W/"2",*`)
 	f.Fuzz(func(_ *testing.T, s string) { _, _ = api.IfMatch(http.Header{"If-Match": {s}}) })
-}
-
-func TestParamsSplitsAtAmpersandsOnly(t *testing.T) {
-	q, err := api.Params("&type=adminOrgVdc&filter=org==https%3A%2F%2Fh%2Fapi;orgName==testorg;name==a+b&flag&=x&type=y")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := api.Query{
-		{Name: "type", Value: "adminOrgVdc"},
-		{Name: "filter", Value: "org==https://h/api;orgName==testorg;name==a b"},
-		{Name: "flag", Value: ""},
-		{Name: "", Value: "x"},
-		{Name: "type", Value: "y"},
-	}
-	if !slices.Equal(q, want) {
-		t.Errorf("got %q, want %q", q, want)
-	}
-	if q.Get("type") != "adminOrgVdc" || q.Get("none") != "" || !q.Has("flag") || q.Has("none") {
-		t.Error("Get and Has do not tell what is there")
-	}
-	if _, err := q.One("type"); core.ErrorCode(err) != core.Invalid {
-		t.Errorf("a parameter given twice gives %v", err)
-	}
-	if v, err := q.One("filter"); err != nil || v != want[1].Value {
-		t.Errorf("One gives %q, %v", v, err)
-	}
-}
-
-func TestParamsRefusesBrokenEscapesAndLongQueries(t *testing.T) {
-	for query, code := range map[string]core.Code{
-		"a=%zz": core.Invalid, "%=1": core.Invalid, "a=%4": core.Invalid,
-		strings.Repeat("a", api.MaxQuery+1): core.TooLong,
-	} {
-		if _, err := api.Params(query); err == nil || core.ErrorCode(err) != code {
-			t.Errorf("%.10q gives %v, want %s", query, err, code)
-		}
-	}
-}
-
-func TestQueryEncodeCanStandInALinkHeader(t *testing.T) {
-	q := api.Query{{Name: "filter", Value: "(a==b,c==d);e==<\">"}, {Name: "page", Value: "1"}, {Name: "page", Value: "2"}}
-	got := q.With("page", "3").With("pageSize", "25").Encode()
-	if want := "filter=%28a%3D%3Db%2Cc%3D%3Dd%29%3Be%3D%3D%3C%22%3E&page=3&pageSize=25"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if q.Get("page") != "1" {
-		t.Error("With changed its receiver")
-	}
-}
-
-func FuzzParamsReadWhatEncodeWrote(f *testing.F) {
-	f.Add("a=b&filter=c==d;e")
-	f.Fuzz(func(t *testing.T, raw string) {
-		q, err := api.Params(raw)
-		if err != nil {
-			return
-		}
-		again, err := api.Params(q.Encode())
-		if len(q.Encode()) <= api.MaxQuery && (err != nil || !slices.Equal(q, again)) {
-			t.Errorf("%q gives %q, then %q, %v", raw, q, again, err)
-		}
-	})
 }
 
 func TestHrefsAreAbsoluteWithPlainColons(t *testing.T) {

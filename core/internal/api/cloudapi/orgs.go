@@ -6,8 +6,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/annex-gateway/annex/core"
-	"github.com/annex-gateway/annex/core/internal/api"
 	"github.com/annex-gateway/annex/core/internal/catalog"
+	"github.com/annex-gateway/annex/core/internal/query"
 )
 
 // orgForm is an organisation in JSON. What this gateway does not have, data
@@ -89,7 +89,7 @@ func mergeOrg(in orgForm, o core.Org) (core.Org, error) {
 // removingOrg lets an organisation with members go only when the caller says
 // so. Force is for clients that always send it: nothing depends on it here.
 func (a *cloud) removingOrg(c echo.Context, o core.Org) error {
-	q, err := api.Params(c.Request().URL.RawQuery)
+	q, err := query.Parse(c.Request().URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (a *cloud) removingOrg(c echo.Context, o core.Org) error {
 }
 
 // yes reads a parameter that is true or false; false when it is left out.
-func yes(q api.Query, name string) (bool, error) {
+func yes(q query.Query, name string) (bool, error) {
 	value, err := q.One(name)
 	switch {
 	case err != nil:

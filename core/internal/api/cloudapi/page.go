@@ -15,6 +15,7 @@ import (
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/api"
 	"github.com/annex-gateway/annex/core/internal/api/fiql"
+	"github.com/annex-gateway/annex/core/internal/query"
 )
 
 // The sizes of pages.
@@ -65,14 +66,14 @@ func (as attributes[E]) kinds() fiql.Attributes {
 
 // selection is what the query of a list asks for.
 type selection[E any] struct {
-	query      api.Query
+	query      query.Query
 	page, size int
 	filter     *fiql.Filter
 	order      func(a, b E) int // nil: by id, as the catalog lists
 }
 
 func (as attributes[E]) selection(rawQuery string) (s selection[E], err error) {
-	if s.query, err = api.Params(rawQuery); err != nil {
+	if s.query, err = query.Parse(rawQuery); err != nil {
 		return s, err
 	}
 	if s.page, err = whole(s.query, "page", 1, 1<<20); err != nil {
@@ -93,7 +94,7 @@ func (as attributes[E]) selection(rawQuery string) (s selection[E], err error) {
 }
 
 // whole reads a parameter that is a number from 1 to most.
-func whole(q api.Query, name string, otherwise, most int) (int, error) {
+func whole(q query.Query, name string, otherwise, most int) (int, error) {
 	value, err := q.One(name)
 	if err != nil || !q.Has(name) {
 		return otherwise, err
@@ -105,7 +106,7 @@ func whole(q api.Query, name string, otherwise, most int) (int, error) {
 	return n, nil
 }
 
-func (as attributes[E]) order(q api.Query) (func(a, b E) int, error) {
+func (as attributes[E]) order(q query.Query) (func(a, b E) int, error) {
 	up, err := q.One("sortAsc")
 	if err != nil {
 		return nil, err
@@ -210,14 +211,14 @@ func (h handler[E, D]) choose(all iter.Seq2[E, error], by actor, s selection[E])
 
 // pageLinks is the Link header of a page. Clients follow nextPage as it
 // stands, and some split the header at its commas.
-func pageLinks(href string, q api.Query, at, size, count int) string {
+func pageLinks(href string, q query.Query, at, size, count int) string {
 	if count < 2 && at < 2 {
 		return ""
 	}
 	var links []string
 	add := func(rel string, to int) {
-		query := q.With("page", strconv.Itoa(to)).With("pageSize", strconv.Itoa(size)).Encode()
-		links = append(links, fmt.Sprintf(`<%s?%s>;rel="%s";type="application/json"`, href, query, rel))
+		raw := q.With("page", strconv.Itoa(to)).With("pageSize", strconv.Itoa(size)).Encode()
+		links = append(links, fmt.Sprintf(`<%s?%s>;rel="%s";type="application/json"`, href, raw, rel))
 	}
 	last := max(count, 1)
 	add("firstPage", 1)

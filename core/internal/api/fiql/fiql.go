@@ -15,6 +15,9 @@ const (
 	Text   Kind = iota // string
 	Number             // int
 	Truth              // bool
+	// Name is a string that names an entity: its URN, its bare uuid and an
+	// address that ends in one of them are the same.
+	Name
 )
 
 // Attributes are those that expressions may name, by their dotted paths.
@@ -104,6 +107,8 @@ func (c constraint) equals(v any) bool {
 	}
 	s, _ := v.(string)
 	switch {
+	case c.kind == Name && !c.head && !c.tail:
+		return strings.EqualFold(lastWord(s), lastWord(c.text))
 	case c.head && c.tail:
 		return strings.Contains(s, c.text)
 	case c.head:
@@ -118,9 +123,14 @@ func (c constraint) equals(v any) bool {
 func (c constraint) compare(v any) (order int, ok bool) {
 	switch v := v.(type) {
 	case string:
-		return strings.Compare(v, c.text), c.kind == Text
+		return strings.Compare(v, c.text), c.kind == Text || c.kind == Name
 	case int:
 		return cmp.Compare(v, c.number), c.kind == Number
 	}
 	return 0, false
+}
+
+// lastWord is what tells an entity from all others of its type.
+func lastWord(name string) string {
+	return name[strings.LastIndexAny(name, ":/")+1:]
 }

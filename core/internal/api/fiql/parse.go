@@ -2,6 +2,7 @@ package fiql
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,13 +36,28 @@ const (
 // text; in the middle it stands for itself. Parentheses in pairs may stand in
 // a value as they are.
 func Parse(expression string, known Attributes) (*Filter, error) {
+	return parse(expression, known, false)
+}
+
+// ParseEncoded is Parse for clients that encode values once more than the
+// query of a URL asks for.
+func ParseEncoded(expression string, known Attributes) (*Filter, error) {
+	if !strings.ContainsAny(expression, "=!") { // and some even encode all of it
+		if plain, err := url.PathUnescape(expression); err == nil {
+			expression = plain
+		}
+	}
+	return parse(expression, known, true)
+}
+
+func parse(expression string, known Attributes, encoded bool) (*Filter, error) {
 	if strings.TrimSpace(expression) == "" {
 		return nil, nil
 	}
 	if len(expression) > MaxLength {
 		return nil, core.Errorf(core.Invalid, "filter: at most %d bytes are read, this one has %d", MaxLength, len(expression))
 	}
-	p := &parser{in: expression, known: known}
+	p := &parser{in: expression, known: known, encoded: encoded}
 	root, err := p.either(0)
 	if err != nil {
 		return nil, err
@@ -57,6 +73,7 @@ type parser struct {
 	at          int
 	constraints int
 	known       Attributes
+	encoded     bool // values are
 }
 
 func (p *parser) errorf(format string, args ...any) error {
@@ -161,6 +178,11 @@ func (p *parser) value(c *constraint) error {
 		return err
 	}
 	c.text, c.head, c.tail = word.text, word.head, word.tail
+	if p.encoded {
+		if c.text, err = url.PathUnescape(c.text); err != nil {
+			return p.errorf("%q holds a %% that is not followed by two hexadecimal digits", word.text)
+		}
+	}
 	wild := c.head || c.tail
 	end := p.at
 	p.at = start

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/core/internal/records"
 	"github.com/annex-gateway/annex/core/internal/vxml"
 )
 
@@ -21,9 +22,7 @@ func apiFilters() spec[core.Filter] {
 		encode: func(e *vxml.Element, f core.Filter) {
 			e.Leaf("UrlPattern", f.URLPattern).Leaf("ResponseContentType", f.ResponseContentType)
 		},
-		record: func(e *vxml.Element, f core.Filter, up string) {
-			e.Set("urlPattern", f.URLPattern).Set("responseContentType", f.ResponseContentType).Set("service", up)
-		},
+		records: records.Filters(),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/api"
 	"github.com/annex-gateway/annex/core/internal/catalog"
+	"github.com/annex-gateway/annex/core/internal/records"
 	"github.com/annex-gateway/annex/core/internal/vxml"
 )
 
@@ -27,10 +28,8 @@ type spec[E any] struct {
 	// decode makes an entity of a body; parentID is what it shall belong to.
 	decode func(body *vxml.Element, parentID string) (E, error)
 	// encode appends the entity's own children to its element.
-	encode func(e *vxml.Element, v E)
-	// record sets the entity's own attributes in query results; up refers to
-	// what it belongs to.
-	record func(e *vxml.Element, v E, up string)
+	encode  func(e *vxml.Element, v E)
+	records records.Of[E]
 }
 
 // entity is a resource whatever its type.
@@ -57,7 +56,7 @@ func (r *resource[E]) links(parentHref string) []*vxml.Element {
 	href := parentHref + "/" + r.lists[0]
 	return append(
 		vxml.Links("add", href, r.media, ""),
-		vxml.Links("down:"+strings.ToLower(r.root[:1])+r.root[1:]+"s", href, mediaRecords, "")...)
+		vxml.Links("down:"+strings.ToLower(r.root[:1])+r.root[1:]+"s", href, records.Formats()[0].Media, "")...)
 }
 
 func (r *resource[E]) collection(c *call, parent place) verbs {
@@ -75,22 +74,9 @@ func (r *resource[E]) item(c *call, uuid string) verbs {
 }
 
 func (r *resource[E]) list(c *call, parent place) error {
-	p, err := c.page(r.root)
-	if err != nil {
-		return err
-	}
-	for v, err := range r.table.Under(c.Request().Context(), parent.id) {
-		if err != nil {
-			return err
-		}
-		p.add(func() row {
-			return row{
-				id: r.id(v), href: r.href(c, v), media: r.media,
-				describe: func(e *vxml.Element, of func(place) string) { r.record(e, v, of(parent)) },
-			}
-		})
-	}
-	return c.answer(http.StatusOK, p.format.media, p.element())
+	return c.list(r.records.Type, rowsOf(r.table.Under(c.Request().Context(), parent.id), func(v E) (records.Row, error) {
+		return r.records.Row(v), nil
+	}))
 }
 
 func (r *resource[E]) create(c *call, parent place) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/api"
+	"github.com/annex-gateway/annex/core/internal/records"
 	"github.com/annex-gateway/annex/core/internal/vxml"
 )
 
@@ -24,8 +25,8 @@ func toys(filter string) spec[core.Token] {
 		decode: func(body *vxml.Element, _ string) (core.Token, error) {
 			return core.Token{Name: body.Attr("name"), Type: core.TokenRefresh, SecretHash: []byte("x")}, body.Only()
 		},
-		encode: func(e *vxml.Element, k core.Token) { e.Leaf("Name", k.Name) },
-		record: func(e *vxml.Element, _ core.Token, up string) { e.Set("filter", up) },
+		encode:  func(e *vxml.Element, k core.Token) { e.Leaf("Name", k.Name) },
+		records: records.Of[core.Token]{Type: records.Type{Name: "toy"}},
 	}
 }
 

@@ -1,4 +1,6 @@
-package api
+// Package query reads the query of a request as clients write it: in order, and
+// split at ampersands only.
+package query
 
 import (
 	"net/url"
@@ -13,14 +15,14 @@ type Query []Param
 // Param is one name and its value, both decoded.
 type Param struct{ Name, Value string }
 
-// MaxQuery is the greatest length of a raw query that Params reads.
-const MaxQuery = 16 << 10
+// Max is the greatest length of a raw query that Parse reads.
+const Max = 16 << 10
 
-// Params splits a raw query at its ampersands only: filters hold semicolons,
+// Parse splits a raw query at its ampersands only: filters hold semicolons,
 // and clients send them as they are.
-func Params(rawQuery string) (Query, error) {
-	if len(rawQuery) > MaxQuery {
-		return nil, core.Errorf(core.TooLong, "the query has %d bytes; at most %d are read", len(rawQuery), MaxQuery)
+func Parse(rawQuery string) (Query, error) {
+	if len(rawQuery) > Max {
+		return nil, core.Errorf(core.TooLong, "the query has %d bytes; at most %d are read", len(rawQuery), Max)
 	}
 	var q Query
 	for pair := range strings.SplitSeq(rawQuery, "&") {
