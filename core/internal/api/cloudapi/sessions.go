@@ -143,7 +143,7 @@ func encodeSession(c core.Caller, s core.Session) sessionForm {
 		ID:   textOrNull(s.ID),
 		User: reference{Name: c.UserName, ID: c.UserID},
 		Org:  org, OperatingOrg: org, Location: "local",
-		IdleMinutes: int(s.Expires.Sub(s.Created) / time.Minute),
+		IdleMinutes: int(s.Expires.Sub(s.Created).Round(time.Minute) / time.Minute),
 	}
 	for _, r := range c.Roles {
 		out.Roles = append(out.Roles, r.Name)
