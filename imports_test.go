@@ -69,6 +69,7 @@ func walls() []wall {
 		{pkg: "plugins/https", ours: []string{"core", "core/forward"}},
 		{pkg: "plugins/wasm", ours: []string{"core", "sdk/wire", "plugins/wasm/..."}, third: []string{"github.com/tetratelabs/wazero"}},
 		{pkg: "plugins/wasm/inspect"},
+		{pkg: "plugins/wasm/meter"},
 		{pkg: "cmd/annex/localca"},
 		{pkg: "cmd/annex/...", ours: []string{"core", "core/gateway", "plugins/...", "storage", "storage/...", "sdk/service", "cmd/annex/..."}, third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml"}},
 		{pkg: "wasm-examples/...", ours: []string{"sdk"}},

@@ -1,0 +1,160 @@
+package meter
+
+// The opcodes that are treated in a way of their own. Behind a prefix the
+// number is added to one of the bases.
+const (
+	opBlock      = 0x02
+	opLoop       = 0x03
+	opIf         = 0x04
+	opElse       = 0x05
+	opEnd        = 0x0b
+	opBrIf       = 0x0d
+	opReturn     = 0x0f
+	opCall       = 0x10
+	opTailCall   = 0x12
+	opLocalGet   = 0x20
+	opLocalSet   = 0x21
+	opGlobalGet  = 0x23
+	opGlobalSet  = 0x24
+	opMemorySize = 0x3f
+	opMemoryGrow = 0x40
+	opI32Const   = 0x41
+	opI64Const   = 0x42
+	opF32Const   = 0x43
+	opF64Const   = 0x44
+	opI32LtU     = 0x49
+	opI32GtU     = 0x4b
+	opI32LeU     = 0x4d
+	opI64LtS     = 0x53
+	opI64GtU     = 0x56
+	opI32Add     = 0x6a
+	opI32Sub     = 0x6b
+	opI32Mul     = 0x6c
+	opI64Add     = 0x7c
+	opI64Sub     = 0x7d
+	opI64Mul     = 0x7e
+	opI64Shl     = 0x86
+	opI64ShrU    = 0x88
+	opI64Extend  = 0xad // of an i32 without sign
+	opRefNull    = 0xd0
+	opRefFunc    = 0xd2
+	prefixMisc   = 0xfc
+	prefixVector = 0xfd
+
+	baseMisc     = 0x100
+	opMemoryInit = baseMisc + 8
+	opMemoryCopy = baseMisc + 10
+	opMemoryFill = baseMisc + 11
+	opTableInit  = baseMisc + 12
+	opTableCopy  = baseMisc + 14
+	opTableGrow  = baseMisc + 15
+	opTableSize  = baseMisc + 16
+	opTableFill  = baseMisc + 17
+
+	subV128Const = 12
+
+	blockEmpty    = 0x40
+	typeI32       = 0x7f
+	typeI64       = 0x7e
+	typeFuncref   = 0x70
+	typeExternref = 0x6f
+	typeFunc      = 0x60
+)
+
+// shapes tells for every opcode what follows it:
+//
+//	.  nothing               b  a block type, and a block opens
+//	e  else                  n  the end of a block
+//	j  a label               t  a table of labels
+//	r  nothing; control leaves
+//	c  a function            k  a type and a table
+//	l  a local               g  a global
+//	y  a table               z  a memory
+//	m  a memory operand      s  a list of value types
+//	i  a number of 32 bits   d  a number of 64 bits
+//	4  four bytes            8  eight bytes
+//	h  a reference type      f  a function that is referred to
+//	x  more, behind 0xfc     v  more, behind 0xfd
+//	-  no instruction that is understood
+const shapes = "" +
+	"r.bbbe-----njjtr" + // 00 unreachable … return
+	"ckck------..s---" + // 10 calls, tail calls, drop, select
+	"lllggyy-mmmmmmmm" + // 20 variables, tables, loads
+	"mmmmmmmmmmmmmmmz" + // 30 loads, stores, memory.size
+	"zid48..........." + // 40 memory.grow, constants, comparisons
+	"................" + // 50
+	"................" + // 60
+	"................" + // 70
+	"................" + // 80
+	"................" + // 90
+	"................" + // a0
+	"................" + // b0
+	".....-----------" + // c0 sign extension
+	"h.f-------------" + // d0 references
+	"----------------" + // e0
+	"------------xv--" //   f0
+
+// weights tells for every opcode how much fuel it takes, roughly in times of
+// an addition; letters are ten and more. What depends on types (branches,
+// calls, ends) is added where they are known.
+const weights = "" +
+	"1000100000011231" + // 00 unreachable … return
+	"6c6c000000011000" + // 10 calls
+	"1111144022222222" + // 20 variables, tables, loads
+	"2222222222222221" + // 30 loads, stores
+	"1111111111111111" + // 40
+	"1111111111111111" + // 50
+	"1111111111111888" + // 60 … division
+	"811111111111111a" + // 70
+	"aaa1111111111111" + // 80
+	"1822262222222228" + // 90 floating point
+	"2226222144441144" + // a0
+	"4422222222221111" + // b0
+	"1111100000000000" + // c0
+	"1100000000000000" + // d0
+	"0000000000000000" + // e0
+	"0000000000000000" //   f0
+
+const (
+	weightHostCall = 100 // of a call that leaves the module
+	weightRefFunc  = 100 // the engine leaves compiled code for it
+	weightMisc     = 4   // of an instruction behind 0xfc
+	weightVector   = 4   // of an instruction behind 0xfd
+)
+
+func weight(op byte) int64 {
+	switch op {
+	case opRefFunc:
+		return weightRefFunc
+	case prefixVector:
+		return weightVector
+	case prefixMisc:
+		return weightMisc
+	}
+	if c := weights[op]; c >= 'a' {
+		return int64(c-'a') + 10
+	}
+	return int64(weights[op] - '0')
+}
+
+// miscShapes is shapes behind 0xfc, with two letters each; q stands for an
+// index that only the engine checks.
+const miscShapes = ". . . . . . . . qzq zzz qyq yyy y y "
+
+// vectorShape is the shape behind 0xfd; o stands for a memory operand and a
+// lane, a for one lane, w for sixteen bytes.
+func vectorShape(op uint32) byte {
+	switch {
+	case op <= 11, op == 92, op == 93:
+		return 'm'
+	case op == 12, op == 13:
+		return 'w'
+	case op >= 21 && op <= 34:
+		return 'a'
+	case op >= 84 && op <= 91:
+		return 'o'
+	case op <= 255:
+		return '.'
+	}
+	return '-'
+}

@@ -1,0 +1,140 @@
+package meter
+
+const (
+	// A function that costs no more than this does not pay for itself, if it
+	// is bounded.
+	unpaidMost = 64
+	// A function's entry that costs no more than this is paid for with its
+	// first loop, each time round.
+	mergedMost = 64
+)
+
+// paidState tells how far the question is settled who pays for a function.
+type paidState uint8
+
+const (
+	unsettled paidState = iota
+	settling
+	paysItself
+	callerPays
+)
+
+// settle decides which functions pay for themselves, and completes the costs
+// of all regions.
+func (m *module) settle(bodies []function) {
+	for i := range bodies {
+		bodies[i].mergeBlocks()
+	}
+	for i := range bodies {
+		settleOne(bodies, i)
+	}
+	for i := range bodies {
+		f := &bodies[i]
+		for _, s := range f.sites {
+			if callee := &bodies[s.callee]; callee.state == callerPays {
+				f.regions[f.payer(s.region)].cost += callee.paid
+			}
+		}
+		f.mergeEntry()
+	}
+}
+
+// mergeBlocks gives what loops cost that nothing goes back to, which are mere
+// blocks, to the code around them.
+func (f *function) mergeBlocks() {
+	for i := len(f.regions) - 1; i > 0; i-- {
+		if r := f.regions[i]; !r.again {
+			f.regions[r.around].cost += r.cost
+		}
+	}
+	if f.first > 0 && !f.regions[f.first].again {
+		f.first = 0
+	}
+}
+
+// payer is the region that pays for the code of region i.
+func (f *function) payer(i int) int {
+	for i > 0 && !f.regions[i].again {
+		i = f.regions[i].around
+	}
+	return i
+}
+
+// settleOne decides whether a function is so small that its callers pay. A
+// function that is being settled further up calls itself.
+func settleOne(bodies []function, i int) {
+	f := &bodies[i]
+	if f.state != unsettled {
+		return
+	}
+	f.state = settling
+	cost := f.regions[0].cost
+	ok := f.bounded && cost <= unpaidMost
+	for _, s := range f.sites {
+		if !ok {
+			break
+		}
+		settleOne(bodies, int(s.callee))
+		callee := &bodies[s.callee]
+		cost += callee.paid
+		ok = callee.state == callerPays && cost <= unpaidMost
+	}
+	if !ok {
+		f.state = paysItself
+		return
+	}
+	f.state, f.paid = callerPays, cost
+}
+
+// mergeEntry lets the first loop's header pay for the function's entry, where
+// every call comes by there before it can do anything else.
+func (f *function) mergeEntry() {
+	if f.first == 0 {
+		return
+	}
+	if cost := f.regions[0].cost; cost <= mergedMost {
+		f.regions[f.first].cost += cost
+	} else {
+		f.first = 0
+	}
+}
+
+// appendBody appends the new form of a function.
+func (m *module) appendBody(b []byte, f *function) []byte {
+	b = append(b, f.locals...)
+	if f.state != callerPays && f.first == 0 {
+		b = m.appendPay(b, f.regions[0].cost)
+	}
+	at := uint32(len(f.locals))
+	for _, e := range f.edits {
+		b = append(b, f.code[at:e.at]...)
+		at = e.end
+		switch e.what {
+		case payForLoop:
+			if r := f.regions[e.arg]; r.again {
+				b = m.appendPay(b, r.cost)
+			}
+		case renumber:
+			b = appendU32(b, m.shifted(e.arg))
+		case callsHelper:
+			b = appendU32(append(b, opCall), m.helper(int(e.arg)))
+		}
+	}
+	return append(b, f.code[at:]...)
+}
+
+// appendPay takes so much fuel, and asks for more where there is none left.
+func (m *module) appendPay(b []byte, cost int64) []byte {
+	b = appendU32(append(b, opGlobalGet), m.fuel())
+	b = append(appendS64(append(b, opI64Const), cost), opI64Sub)
+	return m.appendCheck(b)
+}
+
+// appendCheck sets the fuel to the value on the stack and asks for more where
+// that is less than nothing.
+func (m *module) appendCheck(b []byte) []byte {
+	b = appendU32(append(b, opGlobalSet), m.fuel())
+	b = appendU32(append(b, opGlobalGet), m.fuel())
+	b = append(b, opI64Const, 0, opI64LtS, opIf, blockEmpty)
+	return append(appendU32(append(b, opCall), m.stub()), opEnd)
+}
