@@ -1,11 +1,9 @@
 # What the clients need. Sourced by run; each install_X says what it misses.
 
 MQTTJS=5.16.0
-NODE_CLIENT=0.0.5-alpha.4
 PAHO=2.2.0
 REQUESTS=2.34.2
 PYVCLOUD=23.0.4
-CSE=3.1.4
 
 # need TOOL PACKAGE: a tool of this machine, from Debian's packages if it is
 # missing and we may install it.
@@ -40,11 +38,6 @@ node_packages() { patiently npm install --prefer-offline --no-audit --no-fund --
 
 install_mqttjs() { need node nodejs && need npm npm && once mqttjs "$MQTTJS" node_packages "mqtt@$MQTTJS"; }
 
-# The package asks for old versions of its own; they stay apart from MQTT.js.
-install_nodeclient() {
-  need node nodejs && need npm npm && once nodeclient "$NODE_CLIENT" node_packages "@vcd/node-client@$NODE_CLIENT"
-}
-
 # venv PYTHON PACKAGES...
 venv() {
   local python=$1
@@ -57,23 +50,9 @@ install_paho() {
 }
 install_apitoken() { install_paho; }
 
-# The container service extension does not load on Python 3.11 and later: its
-# data classes have defaults that those versions refuse.
-old_python() {
-  local p
-  for p in ${PEER_PYTHON:-} python3.10 python3.9 python3.8 "$HOME"/.pyenv/versions/3.{10,9,8}.*/bin/python3; do
-    command -v "$p" >/dev/null && "$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 8) <= sys.version_info < (3, 11))' 2>/dev/null &&
-      { command -v "$p"; return; }
-  done
-  echo "a Python from 3.8 to 3.10 is needed for the container service extension: name one in PEER_PYTHON" >&2
-  return 1
+install_pyvcloud() {
+  need python3 python3 && once pyvcloud "$PYVCLOUD" venv python3 "pyvcloud==$PYVCLOUD"
 }
-install_cse() {
-  local python
-  python=$(old_python) && once cse "$CSE $PYVCLOUD $python" venv "$python" "container-service-extension==$CSE" "pyvcloud==$PYVCLOUD"
-}
-install_pyvcloud() { install_cse; }
-install_vcdcli() { install_cse; }
 
 install_gosdk() {
   mkdir -p "$PEER_CACHE/gosdk" && (cd "$here/gosdk" && CGO_ENABLED=0 go build -buildvcs=false -o "$PEER_CACHE/gosdk/gosdk" .)
