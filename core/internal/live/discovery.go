@@ -14,25 +14,27 @@ import (
 // discovery is how services make themselves found.
 type discovery struct {
 	links cow.Map[linkKey, []core.Link] // slices are never changed
+	types cow.Map[string, int]          // how many links there are, by the type that shows them
 	urns  match.URNs
 }
 
-// linkKey is where a link is shown: on all resources of a type, or on one.
-type linkKey struct{ resourceType, resourceID string }
+// linkKey is where a link is shown: on all resources of a type, or on one,
+// which is known by the last part of its id.
+type linkKey struct{ resourceType, resource string }
 
 // Links returns the links of enabled services that a representation of that
-// media type, of the resource with that URN, shows; by service priority, then
-// by id.
-func (v *View) Links(mediaType, urn string) []core.Link {
+// media type, of the resource with that URN or bare id, shows; by service
+// priority, then by id.
+func (v *View) Links(mediaType, id string) []core.Link {
 	t := baseType(mediaType)
 	all, _ := v.discovery.links.Get(linkKey{t, ""})
-	own, _ := v.discovery.links.Get(linkKey{t, urn})
-	if urn == "" {
-		own = nil
+	var own []core.Link
+	if id != "" {
+		own, _ = v.discovery.links.Get(linkKey{t, lastPart(id)})
 	}
 	var out []core.Link
 	for _, l := range slices.Concat(all, own) {
-		if e, ok := v.systems.get(l.System); ok && e.System.Enabled {
+		if e, ok := v.systems.get(l.System); ok && e.System.Enabled && isOf(l, id) {
 			out = append(out, l)
 		}
 	}
@@ -46,6 +48,22 @@ func (v *View) Links(mediaType, urn string) []core.Link {
 
 // HasLinks reports whether any service shows links at all.
 func (v *View) HasLinks() bool { return v.discovery.links.Len() > 0 }
+
+// ShowsLinks reports whether a service shows links on some representation of
+// that media type.
+func (v *View) ShowsLinks(mediaType string) bool {
+	_, ok := v.discovery.types.Get(baseType(mediaType))
+	return ok
+}
+
+// isOf reports whether the link is one of the resource with that id. Either
+// may be a bare uuid: the type tells whose (ruling 34).
+func isOf(l core.Link, id string) bool {
+	return l.ResourceID == "" || core.IsUUID(l.ResourceID) || core.IsUUID(id) || strings.EqualFold(l.ResourceID, id)
+}
+
+// lastPart is what follows the last colon of a URN.
+func lastPart(id string) string { return strings.ToLower(id[strings.LastIndexByte(id, ':')+1:]) }
 
 // Resolve returns the resource classes of enabled services that the URN may
 // belong to. What is no URN is Invalid.
@@ -65,40 +83,36 @@ func baseType(mediaType string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(t, "+xml"), "+json")
 }
 
-func keyOf(l core.Link) linkKey {
-	id := l.ResourceID
-	if core.IsUUID(id) { // ruling 34: a bare uuid is accepted; the type tells whose
-		id = urnOf(baseType(l.ResourceType), id)
-	}
-	return linkKey{baseType(l.ResourceType), id}
-}
-
-// urnOf makes a URN of a bare uuid. Organisations are the only resources here
-// whose type is not the last word of their media type.
-func urnOf(base, uuid string) string {
-	word := base[strings.LastIndexByte(base, '.')+1:]
-	if word == "organization" {
-		word = "org"
-	}
-	return "urn:vcloud:" + word + ":" + strings.ToLower(uuid)
-}
+func keyOf(l core.Link) linkKey { return linkKey{baseType(l.ResourceType), lastPart(l.ResourceID)} }
 
 func (s *state) applyLink(c catalog.Change) {
 	if old, ok := s.links[c.ID]; ok {
 		key := keyOf(old)
 		have, _ := s.discovery.links.Get(key)
 		left := slices.DeleteFunc(slices.Clone(have), func(l core.Link) bool { return l.ID == c.ID })
-		if len(left) == 0 {
-			s.discovery.links.Delete(s.cow, key)
-		} else {
-			s.discovery.links.Set(s.cow, key, left)
-		}
+		setOrDelete(&s.discovery.links, s.cow, key, left, len(left) > 0)
+		s.countLinks(key.resourceType, -1)
 		delete(s.links, c.ID)
 	}
 	if l := entity[core.Link](c); l != nil {
+		key := keyOf(*l)
 		s.links[c.ID] = *l
-		have, _ := s.discovery.links.Get(keyOf(*l))
-		s.discovery.links.Set(s.cow, keyOf(*l), append(slices.Clone(have), *l))
+		have, _ := s.discovery.links.Get(key)
+		s.discovery.links.Set(s.cow, key, append(slices.Clone(have), *l))
+		s.countLinks(key.resourceType, 1)
+	}
+}
+
+func (s *state) countLinks(resourceType string, more int) {
+	n, _ := s.discovery.types.Get(resourceType)
+	setOrDelete(&s.discovery.types, s.cow, resourceType, n+more, n+more > 0)
+}
+
+func setOrDelete[K comparable, V any](m *cow.Map[K, V], b *cow.Batch, key K, value V, keep bool) {
+	if keep {
+		m.Set(b, key, value)
+	} else {
+		m.Delete(b, key)
 	}
 }
 

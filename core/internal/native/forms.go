@@ -51,7 +51,7 @@ func (q query) orgs() *vxml.Element {
 func (q query) org(id string, view func(core.Org) *vxml.Element) (*vxml.Element, error) {
 	uuid := strings.ToLower(strings.TrimPrefix(id, core.OrgPrefix))
 	if core.IsUUID(uuid) {
-		o, ok := q.directory.Org(core.OrgPrefix + uuid)
+		o, ok := q.view.Directory.Org(core.OrgPrefix + uuid)
 		if ok && (q.caller.Provider() || q.caller.OrgID == o.ID) {
 			return view(o), nil
 		}

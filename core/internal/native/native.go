@@ -13,7 +13,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -109,52 +108,52 @@ func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
 	if n.closed.Load() {
 		return m, core.Errorf(core.Unavailable, "the gateway is stopping; try again in a moment")
 	}
+	v := n.view()
 	q := query{
-		caller: m.Caller, directory: n.view().Directory, base: m.Request.BaseURL(), description: n.description,
+		caller: m.Caller, view: v, base: m.Request.BaseURL(), description: n.description,
 	}
 	page, ok := q.find(m.Request.Path)
 	switch {
 	case ok && (n.builtIn || page.media == vxml.MediaSession):
-	case n.upstream != nil:
-		return n.upstream.Do(ctx, m)
-	default:
+		return q.answer(ctx, m, page)
+	case n.upstream == nil:
 		return m, core.Errorf(core.NotFound, "nothing is served at %s", m.Request.Path)
 	}
+	sent := m
+	sent.Request = asked(v, m.Request)
+	out, err := n.upstream.Do(ctx, sent)
+	out.Request = m.Request
+	if err != nil || !out.Answered() || m.Request.Method == http.MethodHead {
+		return out, err
+	}
+	return linked(ctx, v, out), nil
+}
+
+// answer makes a page.
+func (q query) answer(ctx context.Context, m core.Message, p page) (core.Message, error) {
 	switch method := m.Request.Method; {
 	case method != http.MethodGet && method != http.MethodHead:
-		return m, vxml.NotAllowed(method, m.Request.Path, page.verbs()...)
+		return m, vxml.NotAllowed(method, m.Request.Path, p.verbs()...)
 	case !m.Caller.Known():
 		return m, core.Errorf(core.Unauthenticated, "%s is for users that are logged in: send an Authorization header", m.Request.Path)
 	}
-	e, err := page.make()
+	e, err := p.make()
 	if err != nil {
 		return m, err
 	}
-	return m.Answer(response(m.Request, page.media, e)), nil
-}
-
-func response(r core.Request, media string, e *vxml.Element) core.Response {
-	choice := vxml.Choose(r.Header.Values("Accept"))
-	body := choice.Encode(e)
-	out := core.Response{
-		Status: http.StatusOK,
-		Header: core.NewHeader(
-			"Content-Type", choice.ContentType(media),
-			"Content-Length", strconv.Itoa(len(body)),
-			"Cache-Control", "no-store",
-			"X-Content-Type-Options", "nosniff",
-		),
+	get := m.Request
+	get.Method = http.MethodGet // HEAD has the same header
+	out := linked(ctx, q.view, m.Answer(vxml.Respond(get, p.media, e)))
+	if m.Request.Method == http.MethodHead {
+		out.Response.Body = nil
 	}
-	if r.Method != http.MethodHead {
-		out.Body = core.BytesBody(body)
-	}
-	return out
+	return out, nil
 }
 
 // query is one call.
 type query struct {
 	caller      core.Caller
-	directory   *live.Directory
+	view        *live.View
 	base        string
 	description string
 }
@@ -201,12 +200,12 @@ func (q query) find(path string) (page, bool) {
 // visible returns the organisations that the caller may see, by name.
 func (q query) visible() []core.Org {
 	if !q.caller.Provider() {
-		if o, ok := q.directory.Org(q.caller.OrgID); ok {
+		if o, ok := q.view.Directory.Org(q.caller.OrgID); ok {
 			return []core.Org{o}
 		}
 		return nil
 	}
-	all := q.directory.Orgs()
+	all := q.view.Directory.Orgs()
 	slices.SortFunc(all, func(a, b core.Org) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return all
 }
