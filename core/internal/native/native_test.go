@@ -17,6 +17,7 @@ import (
 	"github.com/annex-gateway/annex/core/internal/live"
 	"github.com/annex-gateway/annex/core/internal/native"
 	"github.com/annex-gateway/annex/core/internal/vxml"
+	"github.com/annex-gateway/annex/plugins/plugintest"
 	"github.com/annex-gateway/annex/storage"
 	"github.com/annex-gateway/annex/storage/memory"
 )
@@ -41,30 +42,49 @@ func member() core.Caller {
 	return core.Caller{UserID: core.UserPrefix + "88888888-8888-4888-8888-888888888888", UserName: "eve", OrgID: core.OrgPrefix + acme, OrgName: "acme"}
 }
 
+// house is a native API over a catalog of its own.
+type house struct {
+	*native.Native
+	t    *testing.T
+	cat  *catalog.Catalog
+	live *live.Live
+}
+
 func build(t *testing.T) *native.Native {
 	t.Helper()
-	var l *live.Live
-	cat, err := catalog.Open(t.Context(), memory.New(), catalog.Options{
-		Published: func(ctx context.Context, r storage.Revision) error { return l.Wait(ctx, r) },
+	return open(t, nil).Native
+}
+
+// open builds a native API in front of an upstream, which may be nil.
+func open(t *testing.T, upstream core.Conn) *house {
+	t.Helper()
+	h := &house{t: t}
+	var err error
+	h.cat, err = catalog.Open(t.Context(), memory.New(), catalog.Options{
+		Published: func(ctx context.Context, r storage.Revision) error { return h.live.Wait(ctx, r) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err = live.Start(t.Context(), cat, live.Options{}); err != nil {
+	if err := h.cat.Use([]core.Kind{plugintest.NewFake(core.KindMQTT)}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.Close)
+	if h.live, err = live.Start(t.Context(), h.cat, live.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.live.Close)
 	for _, o := range []core.Org{
 		{ID: core.SystemOrgID, Name: core.SystemOrg, Enabled: true},
 		{ID: core.OrgPrefix + other, Name: "other", Enabled: true},
 		{ID: core.OrgPrefix + acme, Name: "acme", DisplayName: "Acme & Sons", Description: "makes <things>", Enabled: true},
 		{ID: core.OrgPrefix + idle, Name: "idle"},
 	} {
-		if _, err := cat.Orgs.Create(t.Context(), "", o); err != nil {
+		if _, err := h.cat.Orgs.Create(t.Context(), "", o); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return native.New(native.Options{View: l.View})
+	h.Native = native.New(native.Options{View: h.live.View, Upstream: upstream})
+	return h
 }
 
 func call(caller core.Caller, method, path string, headers ...string) core.Message {
