@@ -25,11 +25,14 @@ func splice(ctx context.Context, w http.ResponseWriter, resp core.Response) erro
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // the end of it either way
-	head := &http.Response{
-		StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1,
-		Header: resp.Header.Without("Set-Cookie", "Authorization", "X-Vcloud-Authorization").Clone(),
+	head := &http.Response{StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1, Header: w.Header().Clone()}
+	for name, value := range resp.Header.All() {
+		if !notForClient(name) {
+			head.Header.Add(name, value)
+		}
 	}
 	head.Header.Set("Connection", "Upgrade")
+	head.Header.Set("Upgrade", resp.Header.Get("Upgrade"))
 	if err := errors.Join(head.Write(client), client.Flush()); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,13 +15,17 @@ import (
 	"github.com/annex-gateway/annex/core/internal/vxml"
 )
 
-// notForClients are header fields of a system's answer that the client never
-// gets: they are the connection's, or credentials.
-func notForClients() []string {
-	return []string{
-		"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Content-Length",
-		"Authorization", "X-Vcloud-Authorization", "Set-Cookie", "Proxy-Authenticate", "Vary", requestIDHeader,
+// notForClient reports whether a field of a system's answer never reaches the
+// client: it belongs to the connection, is a credential, or would speak for the
+// gateway. An underscore is a hyphen to some programs.
+func notForClient(name string) bool {
+	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Content-Length", "Proxy-Authenticate",
+		"Authorization", "X-Vcloud-Authorization", "X-Vmware-Vcloud-Access-Token", "Set-Cookie", "Set-Cookie2", "Vary", requestIDHeader:
+		return true
 	}
+	return strings.HasPrefix(name, "X-Annex-")
 }
 
 // write sends the answer of the road. An error means that the client got less
@@ -31,12 +36,8 @@ func write(ctx context.Context, w http.ResponseWriter, req core.Request, resp co
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing more is expected of it
 	h := w.Header()
-	skip := map[string]bool{}
-	for _, name := range notForClients() {
-		skip[name] = true
-	}
 	for name, value := range resp.Header.All() {
-		if !skip[http.CanonicalHeaderKey(name)] {
+		if !notForClient(name) {
 			h.Add(name, value)
 		}
 	}
@@ -96,6 +97,9 @@ func copyBody(ctx context.Context, w http.ResponseWriter, body *core.Body) error
 	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, *buf)
 	err = errors.Join(err, src.Close())
 	for name, values := range body.Trailer() {
+		if notForClient(name) {
+			continue
+		}
 		for _, v := range values {
 			w.Header().Add(http.TrailerPrefix+name, v)
 		}
