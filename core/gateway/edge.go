@@ -60,6 +60,11 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	x.report = telemetry.Call{ID: requestID(r), Method: r.Method, Proto: r.Proto, Path: rawPath(r)}
 	w.Header().Set(requestIDHeader, x.report.ID)
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// It may have had a Content-Length too, which net/http takes away without
+		// a word. Whoever stands in front may have believed that.
+		w.Header().Set("Connection", "close")
+	}
 	x.r = r.WithContext(g.telemetry.Begin(r.Context(), &x.report, r.Header))
 	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
 		x.body = &clientBody{body: r.Body, rc: rc, idle: g.opts.Limits.BodyIdle}

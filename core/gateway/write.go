@@ -127,6 +127,7 @@ func (x *exchange) writeError(path string, err error) {
 	if code := core.ErrorCode(err); code == core.Internal || code == core.BadUpstream || code == core.Unavailable {
 		x.g.opts.Log.Warn("a call failed", "request_id", x.report.ID, "path", path, "err", err)
 	}
+	x.w.Header().Set("X-Content-Type-Options", "nosniff")
 	if path == "/api" || strings.HasPrefix(path, "/api/") {
 		vxml.WriteError(x.w, x.r.Header.Values("Accept"), x.report.ID, err)
 		return
