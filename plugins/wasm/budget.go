@@ -1,7 +1,6 @@
 package wasm
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -10,46 +9,27 @@ import (
 var errOverTime = errors.New("the guest ran over its time limit")
 
 // budget is the time that one call may spend in its guest. It runs only
-// between start and stop, and not between pause and resume. All of it is used
-// by the goroutine that runs the guest.
+// between resume and pause. All of it is used by the goroutine that runs the
+// guest: nobody ends a guest from outside, it asks whether it may go on.
 type budget struct {
-	left   time.Duration
-	since  time.Time
-	timer  *time.Timer
-	cancel context.CancelCauseFunc
-}
-
-// start gives the context under which the guest may run.
-func (b *budget) start(ctx context.Context) context.Context {
-	ctx, b.cancel = context.WithCancelCause(ctx)
-	b.resume()
-	return ctx
+	left    time.Duration
+	since   time.Time
+	running bool
 }
 
 // resume lets the time run.
-func (b *budget) resume() {
-	b.since = time.Now()
-	if b.left <= 0 {
-		b.cancel(errOverTime)
-		return
-	}
-	cancel := b.cancel
-	if b.timer == nil {
-		b.timer = time.AfterFunc(b.left, func() { cancel(errOverTime) })
-	}
-}
+func (b *budget) resume() { b.since, b.running = time.Now(), true }
 
 // pause holds the time.
 func (b *budget) pause() {
-	b.left -= time.Since(b.since)
-	if b.timer != nil {
-		b.timer.Stop()
-		b.timer = nil
-	}
+	b.left = b.rest()
+	b.running = false
 }
 
-// stop holds the time and ends the context.
-func (b *budget) stop() {
-	b.pause()
-	b.cancel(nil)
+// rest is the time that is left.
+func (b *budget) rest() time.Duration {
+	if !b.running {
+		return b.left
+	}
+	return b.left - time.Since(b.since)
 }

@@ -26,11 +26,10 @@
 // is thrown away.
 //
 // The time limit counts the guest and what it asks of the host, not the
-// system behind it and not the wait for a body. It is enforced where loops
-// turn round. Calls that fan out without a loop are not stopped by it, and
-// can hold up the process; only rewriting the module so that it counts its
-// own steps will close that gap. Until then modules must come from a source
-// that the operator trusts not to attack the gateway.
+// system behind it and not the wait for a body. Package meter rewrites every
+// module so that it comes back to the host after every fraction of a
+// millisecond, whatever it does; the host then looks at the clock and lets it
+// go on or ends it. No guest runs that is not metered.
 //
 // Guests are pooled and see one call after another: what a guest keeps in its
 // memory it can show to the next caller. A module that must not do so must

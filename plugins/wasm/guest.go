@@ -1,12 +1,9 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -17,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/plugins/wasm/meter"
 )
 
 // errClosing is why a guest ends when its system is closed under it.
@@ -31,12 +29,12 @@ type guest struct {
 	used    time.Time
 	dead    bool // trapped or over time: never used again
 
-	budget *budget         // of the call it runs
-	ctx    context.Context //nolint:containedctx // of the call it runs, for sleeping, which is given none
+	budget  *budget         // of the call it runs
+	ctx     context.Context //nolint:containedctx // of the call it runs, for sleeping, which is given none
+	refills uint64          // times it asked whether it may go on, in the call it runs
 
-	mu      sync.Mutex
-	stop    context.CancelCauseFunc // ends the call it runs
-	stopped error
+	once    sync.Once
+	stopped chan struct{} // closed when it is to end, whatever it does
 }
 
 // guestKey is the key under which a guest travels to the host functions that
@@ -51,7 +49,8 @@ func guestOf(ctx context.Context) *guest {
 // startGuest makes an instance and runs its start functions. Its errors are
 // written for the author of the module.
 func startGuest(ctx context.Context, p *pool) (*guest, error) {
-	g := &guest{pool: p, out: &output{log: p.log}}
+	g := &guest{pool: p, stopped: make(chan struct{})}
+	g.out = &output{log: p.log, ended: g.ended}
 	g.session = p.mod.border.attach(g)
 	// Both start functions are named because reactors, which the Go toolchain
 	// makes, have the one and commands have the other.
@@ -59,7 +58,7 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 		WithName("").
 		WithStartFunctions("_initialize", "_start").
 		WithStdout(g.out).WithStderr(g.out).
-		WithRandSource(rand.Reader).
+		WithRandSource(entropy{g}).
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(g.sleep).WithOsyield(runtime.Gosched)
 	var mod api.Module
@@ -97,67 +96,82 @@ func firstLine(err error) string {
 }
 
 // run lets the guest work under a budget. The error is errOverTime,
-// errClosing, the error of a context that ended, or what the guest died of;
-// after any of them the guest is dead.
+// errClosing, why a context ended, or what the guest died of; after any of
+// them the guest is dead.
 func (g *guest) run(ctx context.Context, b *budget, work func(context.Context) error) (err error) {
-	timed := b.start(ctx)
-	defer b.stop()
-	if err := g.begin(b.cancel); err != nil {
-		g.dead = true
-		return err
-	}
-	defer g.end()
-	g.budget, g.ctx = b, timed
+	g.budget, g.ctx, g.refills = b, ctx, 0
+	b.resume()
 	defer func() {
-		g.budget, g.ctx = nil, nil
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic beside the guest: %v", p)
 		}
-		if err == nil {
-			return
-		}
-		g.dead = true
-		if cause := context.Cause(timed); cause != nil {
-			err = errors.Join(cause, err)
-		}
+		b.pause()
+		g.pool.refills.Add(g.refills)
+		g.budget, g.ctx = nil, nil
+		g.dead = g.dead || err != nil
 	}()
-	return work(context.WithValue(timed, guestKey{}, g))
+	if err := g.ended(); err != nil {
+		return err
+	}
+	return work(context.WithValue(ctx, guestKey{}, g))
 }
 
-func (g *guest) begin(cancel context.CancelCauseFunc) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.stop = cancel
-	return g.stopped
+// ended reports why the guest may not go on, if it may not.
+func (g *guest) ended() error {
+	select {
+	case <-g.stopped:
+		return errClosing
+	default:
+	}
+	switch {
+	case g.budget == nil:
+		return nil
+	case g.ctx.Err() != nil:
+		return context.Cause(g.ctx)
+	case g.budget.rest() <= 0:
+		return errOverTime
+	}
+	return nil
 }
 
-func (g *guest) end() {
-	g.mu.Lock()
-	g.stop = nil
-	g.mu.Unlock()
-}
-
-// interrupt ends the call that runs, and any later one.
-func (g *guest) interrupt(cause error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.stopped = cause
-	if g.stop != nil {
-		g.stop(cause)
+// check ends a guest that may not go on. Every host function begins with it,
+// and the guest itself calls it whenever it has run for a while.
+func (g *guest) check() {
+	if err := g.ended(); err != nil {
+		panic(trap{err})
 	}
 }
+
+// refill is the host function that metered code calls when its fuel is used
+// up. Being called is what matters most: the runtime can stop the world here.
+func refill(ctx context.Context, _ api.Module, stack []uint64) {
+	g := guestOf(ctx)
+	if g == nil {
+		panic(errNoGuest)
+	}
+	g.check()
+	g.refills++
+	stack[0] = meter.Quantum
+}
+
+var errNoGuest = errors.New("a host function was called outside of a guest")
+
+// interrupt ends the call that runs, and any later one.
+func (g *guest) interrupt() { g.once.Do(func() { close(g.stopped) }) }
 
 // sleep is the guest's sleep. It ends with the guest's time.
 func (g *guest) sleep(ns int64) {
-	if g.ctx == nil || ns <= 0 {
+	if g.budget == nil || ns <= 0 {
 		return
 	}
-	t := time.NewTimer(time.Duration(ns))
+	t := time.NewTimer(min(time.Duration(ns), g.budget.rest()))
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-g.stopped:
 	case <-g.ctx.Done():
 	}
+	g.check()
 }
 
 // wait runs something that waits for others, on time that is not the
@@ -172,6 +186,8 @@ func (g *guest) wait(f func() error) error {
 	select {
 	case err := <-done:
 		return err
+	case <-g.stopped:
+		return errClosing
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -180,33 +196,5 @@ func (g *guest) wait(f func() error) error {
 func (g *guest) close(ctx context.Context) {
 	if g.mod != nil {
 		_ = g.mod.Close(ctx)
-	}
-}
-
-// output turns what a guest writes to its standard streams into log lines.
-type output struct {
-	log  *guestLog
-	line bytes.Buffer
-}
-
-// Write takes what the guest wrote. It never fails: a guest does not care
-// for the log's troubles.
-func (o *output) Write(b []byte) (int, error) {
-	n := len(b)
-	for len(b) > 0 {
-		line, rest, whole := bytes.Cut(b, []byte("\n"))
-		o.line.Write(line[:min(len(line), maxLogLine-min(o.line.Len(), maxLogLine))])
-		if whole {
-			o.flush(context.Background())
-		}
-		b = rest
-	}
-	return n, nil
-}
-
-func (o *output) flush(ctx context.Context) {
-	if o.line.Len() > 0 {
-		o.log.write(ctx, slog.LevelInfo, "", o.line.String())
-		o.line.Reset()
 	}
 }

@@ -92,11 +92,9 @@ func compileFunctions(ctx context.Context, builder wazero.HostModuleBuilder, fns
 func (f hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	g := guestOf(ctx)
 	if g == nil {
-		panic(errors.New("a host function was called outside of a guest"))
+		panic(errNoGuest)
 	}
-	if err := ctx.Err(); err != nil {
-		panic(err)
-	}
+	g.check()
 	h, ok := g.session.(*handler)
 	if !ok {
 		panic(errors.New("a host function was called by a guest of another border"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/annex-gateway/annex/core"
@@ -16,6 +17,8 @@ type pool struct {
 	mod  *module
 	set  settings
 	log  *guestLog
+
+	refills atomic.Uint64 // times that guests asked whether they may go on
 
 	slots chan struct{} // one token for every guest that is taken
 
@@ -155,7 +158,7 @@ func (p *pool) close(ctx context.Context, grace time.Duration) {
 	if !p.drain(grace) {
 		p.mu.Lock()
 		for g := range p.all {
-			g.interrupt(errClosing)
+			g.interrupt()
 		}
 		p.mu.Unlock()
 		p.drain(time.Second)

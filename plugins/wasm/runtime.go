@@ -7,10 +7,12 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/plugins/wasm/inspect"
+	"github.com/annex-gateway/annex/plugins/wasm/meter"
 )
 
 const (
@@ -41,14 +43,22 @@ func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*host
 	}
 	config := wazero.NewRuntimeConfig().
 		WithCompilationCache(cache).
-		WithCoreFeatures(api.CoreFeaturesV2).
+		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst).
 		WithMemoryLimitPages(uint32(opts.MaxMemoryBytes / pageSize)).
-		WithCloseOnContextDone(true).
 		WithDebugInfoEnabled(false)
 	r := &hostRuntime{
 		Runtime: wazero.NewRuntimeWithConfig(ctx, config), cache: cache,
 		borders: borders, offers: map[string]map[string]inspect.Signature{},
 	}
+	err := r.install(ctx, meter.Module, func(ctx context.Context) (wazero.CompiledModule, error) {
+		b := r.NewHostModuleBuilder(meter.Module)
+		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(refill), nil, []api.ValueType{i64}).Export(meter.Function)
+		return b.Compile(ctx)
+	})
+	if err != nil {
+		return nil, errors.Join(err, r.close(ctx))
+	}
+	delete(r.offers, meter.Module) // the rewriter's imports are the only ones
 	for _, name := range wasiNames() {
 		b := r.NewHostModuleBuilder(name)
 		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
@@ -131,7 +141,11 @@ func (r *hostRuntime) compile(ctx context.Context, b []byte) (code wazero.Compil
 			code, err = nil, core.WrapError(core.Invalid, fmt.Errorf("panic: %v", p), "the compiler gave up on the module")
 		}
 	}()
-	code, err = r.CompileModule(ctx, b)
+	metered, err := meter.Rewrite(b)
+	if err != nil {
+		return nil, core.WrapError(core.Invalid, err, "the module cannot be metered: %s", err)
+	}
+	code, err = r.CompileModule(ctx, metered)
 	if err != nil {
 		// The compiler's text describes the author's own module; it names
 		// neither paths nor anything of the gateway.
