@@ -34,6 +34,7 @@ func TestRedirectsCookiesAndCodingsAreLeftToTheClient(t *testing.T) {
 		w.WriteHeader(http.StatusFound)
 		_, _ = io.WriteString(w, "no gzip at all")
 	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(nil)
 		for _, coding := range []string{"gzip", "br;q=1, gzip", ""} {
 			req := get("/x")
@@ -64,6 +65,7 @@ func TestEventsComeOneByOneWhateverBecomesOfTheContext(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 		}
 	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { next <- 0 }()
 		r, err := open(nil).Do(ctx, get("/x"))
@@ -102,6 +104,7 @@ func TestClosingTheAnswerEndsTheExchange(t *testing.T) {
 		<-r.Context().Done()
 		gone <- struct{}{}
 	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(nil)
 		for _, reading := range []bool{false, true} {
 			r, err := s.Do(t.Context(), get("/x"))
@@ -147,6 +150,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestLargeBodiesStreamBothWays(t *testing.T) {
 	const size = 24 << 20
 	everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(nil)
 		source := &endless{limit: size}
 		var before, after runtime.MemStats
@@ -186,6 +190,7 @@ func TestAnEarlyReplyDoesNotWaitForTheRequestBody(t *testing.T) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		_, _ = io.WriteString(w, "large")
 	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(nil)
 		pr, pw := io.Pipe()
 		r, err := s.Do(t.Context(), post("/x", stream(pr)))
@@ -250,6 +255,7 @@ func TestTrailersPassBothWays(t *testing.T) {
 		w.Header().Set("X-Te", r.Header.Get("Te"))
 		w.Header().Set(http.TrailerPrefix+"Set-Cookie", "bad")
 	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		in := &trailing{strings.NewReader("abc"), http.Header{"X-Sum": nil, "Authorization": nil, "Content-Length": nil, "X_y": nil}}
 		req := post("/x", core.StreamBody(in, -1).WithTrailer(func() http.Header { return in.trailer }))
 		req.Header.Set("Te", "trailers")
@@ -290,6 +296,7 @@ func TestAWebSocketBecomesATunnel(t *testing.T) {
 		_, _ = io.WriteString(raw, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: a\r\n\r\nhello")
 		_, _ = io.Copy(raw, rw)
 	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		r, err := s.Do(ctx, handshake())
@@ -374,6 +381,7 @@ func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
 		}
 		<-r.Context().Done()
 	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(func(o *Options) { o.CloseTimeout = 20 * time.Millisecond })
 		r, err := s.Do(t.Context(), get("/stream"))
 		if err != nil {
@@ -405,6 +413,7 @@ func TestCloseCutsWhatDoesNotEnd(t *testing.T) {
 
 func TestNoGoroutineOutlivesClose(t *testing.T) {
 	everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		before := runtime.NumGoroutine()
 		s := open(nil)
 		var wg sync.WaitGroup
@@ -429,6 +438,7 @@ func TestNoGoroutineOutlivesClose(t *testing.T) {
 
 func TestTheContextBoundsTheCallUpToTheHeader(t *testing.T) {
 	everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
@@ -457,6 +467,7 @@ func TestStandstillsEnd(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}, func(t *testing.T, open func(func(*Options)) *Server) {
+			t.Helper()
 			r, err := open(short).Do(t.Context(), get("/x"))
 			if err != nil {
 				t.Fatal(err)
@@ -470,6 +481,7 @@ func TestStandstillsEnd(t *testing.T) {
 	})
 	t.Run("of a client's body", func(t *testing.T) {
 		everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
+			t.Helper()
 			pr, pw := io.Pipe()
 			defer pw.Close()
 			_, err := open(short).Do(t.Context(), post("/hang", stream(pr)))
@@ -479,6 +491,7 @@ func TestStandstillsEnd(t *testing.T) {
 	t.Run("of a server that takes no body", func(t *testing.T) {
 		over := make(chan struct{})
 		everyWay(t, func(http.ResponseWriter, *http.Request) { <-over }, func(t *testing.T, open func(func(*Options)) *Server) {
+			t.Helper()
 			defer func() { over <- struct{}{} }()
 			_, err := open(short).Do(t.Context(), post("/x", stream(&endless{limit: 1 << 40})))
 			fails(t, err, core.Timeout, "has taken nothing")
@@ -503,8 +516,8 @@ func TestStandstillsEnd(t *testing.T) {
 		}
 		fails(t, err, core.Timeout, "silent")
 		_ = r.Upgraded.Close()
-		if o.Server.InFlight() != 0 {
-			t.Errorf("%d in flight", o.Server.InFlight())
+		if o.InFlight() != 0 {
+			t.Errorf("%d in flight", o.InFlight())
 		}
 	})
 	t.Run("but not of an answer while the client sends", func(t *testing.T) {
@@ -541,6 +554,7 @@ func TestStandstillsEnd(t *testing.T) {
 	})
 	t.Run("and no answer at all", func(t *testing.T) {
 		everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
+			t.Helper()
 			_, err := open(func(o *Options) { o.AnswerTimeout = limit }).Do(t.Context(), get("/hang"))
 			fails(t, err, core.Timeout, "did not answer in time")
 		})
@@ -549,6 +563,7 @@ func TestStandstillsEnd(t *testing.T) {
 
 func TestFailuresOfTheClientAreItsOwn(t *testing.T) {
 	everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(nil)
 		for text, c := range map[string]struct {
 			err  error
@@ -714,6 +729,7 @@ func TestNoRequestIsSentThatWouldBeMisread(t *testing.T) {
 
 func TestHammerCallsAndClose(t *testing.T) {
 	everyWay(t, echo, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
 		s := open(func(o *Options) { o.CloseTimeout = time.Second })
 		var wg sync.WaitGroup
 		for n := range 8 {

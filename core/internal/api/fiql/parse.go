@@ -183,28 +183,36 @@ func (p *parser) value(c *constraint) error {
 			return p.errorf("%q holds a %% that is not followed by two hexadecimal digits", word.text)
 		}
 	}
-	wild := c.head || c.tail
 	end := p.at
-	p.at = start
+	p.at = start // where an error is
+	if err := p.typed(c, p.in[start:end]); err != nil {
+		return err
+	}
+	p.at = end
+	return nil
+}
+
+// typed gives the value of c, written as said, the type of its attribute.
+func (p *parser) typed(c *constraint, said string) error {
+	wild, order := c.head || c.tail, c.op != equal && c.op != unequal
 	switch {
-	case wild && c.op != equal && c.op != unequal:
+	case wild && order:
 		return p.errorf("a wildcard goes with == and != only; write \\* for an asterisk")
 	case c.kind == Number:
 		n, err := strconv.Atoi(c.text)
 		if err != nil || wild {
-			return p.errorf("%s is a number, and %q is none", c.attribute, p.in[start:end])
+			return p.errorf("%s is a number, and %q is none", c.attribute, said)
 		}
 		c.number = n
 	case c.kind == Truth:
 		c.truth = strings.EqualFold(c.text, "true")
 		if wild || (!c.truth && !strings.EqualFold(c.text, "false")) {
-			return p.errorf("%s is true or false, and %q is neither", c.attribute, p.in[start:end])
+			return p.errorf("%s is true or false, and %q is neither", c.attribute, said)
 		}
-		if c.op != equal && c.op != unequal {
+		if order {
 			return p.errorf("%s is true or false: compare it with == or !=", c.attribute)
 		}
 	}
-	p.at = end
 	return nil
 }
 
