@@ -86,13 +86,17 @@ func (b *clientBody) leave(err error) error {
 		b.whole = true
 		return io.EOF
 	case b.stalled:
-		b.err = core.WrapError(core.Invalid, err, "the body of the request did not arrive in time: nothing of it for %s, or not all of it; send it again", b.idle)
+		b.err = b.late(err)
 	case b.closed:
 		return http.ErrBodyReadAfterClose
 	default:
 		b.err = core.WrapError(core.Invalid, err, "the body of the request ended early or cannot be read; send it again")
 	}
 	return b.err
+}
+
+func (b *clientBody) late(cause error) error {
+	return core.WrapError(core.Invalid, cause, "the body of the request did not arrive in time: nothing of it for %s, or not all of it; send it again", b.idle)
 }
 
 // stall ends a Read that has waited too long. A deadline is the one way to
@@ -118,14 +122,26 @@ func (b *clientBody) Close() error {
 	return nil
 }
 
-// failure tells why the client's body could not be read, or nil.
-func (b *clientBody) failure() error {
-	if b == nil {
-		return nil
+// blame gives the error that a call ends with: why the client's body could not
+// be read, if that is so, or else err. A call whose time ended while it waited
+// for the client is one of the former.
+func (b *clientBody) blame(err error) error {
+	if b == nil || err == nil {
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.err
+	switch {
+	case b.err != nil || !b.reading:
+	case b.stalled: // the read in progress is about to return
+		b.err = b.late(err)
+	case core.ErrorCode(err) == core.Timeout:
+		b.err = core.WrapError(core.Invalid, err, "the body of the request did not arrive in the time that the call has; send it again")
+	}
+	if b.err != nil {
+		return b.err
+	}
+	return err
 }
 
 // finish ends the call's interest in the body. The server then waits for the

@@ -201,10 +201,7 @@ func (x *exchange) serveRoad(m core.Message) {
 	answer, done, err := g.road.Serve(ctx, m)
 	defer done()
 	x.report.User, x.report.Org = answer.Caller.UserName, answer.Caller.OrgName
-	if fault := x.body.failure(); err != nil && fault != nil {
-		err = fault
-	}
-	if err != nil {
+	if err = x.body.blame(err); err != nil {
 		x.writeError(m.Request.Path, err)
 		return
 	}

@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -362,12 +361,4 @@ func receive[V any](t *testing.T, what string, c <-chan V) V {
 		t.Fatalf("%s: not after %s", what, patience)
 		panic("unreachable")
 	}
-}
-
-// untilDone is a context for what a test leaves running.
-func untilDone(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	return ctx
 }

@@ -121,6 +121,7 @@ func (o *Options) fill() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Log = telemetry.Harmless(o.Log)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,7 @@ type accessLog struct {
 	lines   chan line
 	dropped prometheus.Counter
 	to      io.Writer
+	once    sync.Once
 	stop    chan struct{}
 	stopped chan struct{}
 }
@@ -76,7 +78,7 @@ func (a *accessLog) add(l line) {
 }
 
 func (a *accessLog) close() error {
-	close(a.stop)
+	a.once.Do(func() { close(a.stop) })
 	select {
 	case <-a.stopped:
 		return nil

@@ -17,21 +17,32 @@ func clean(s string, limit int) string {
 	if plain(s) && !cut {
 		return s
 	}
+	s = escape(s, unprintable)
+	if cut {
+		s += "…"
+	}
+	return s
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+// escape writes what is hidden, and what is no UTF-8, as escapes.
+func escape(s string, hidden func(rune) bool) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, hidden) < 0 {
+		return s
+	}
 	var b strings.Builder
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case !unicode.IsPrint(r):
+		case hidden(r):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteString(s[:n])
 		}
 		s = s[n:]
-	}
-	if cut {
-		b.WriteString("…")
 	}
 	return b.String()
 }
