@@ -72,7 +72,7 @@ func walls() []wall {
 		{pkg: "plugins/wasm/inspect"},
 		{pkg: "plugins/wasm/meter"},
 		{pkg: "cmd/annex/localca"},
-		{pkg: "cmd/annex/...", ours: []string{"core", "core/gateway", "plugins/...", "storage", "storage/...", "sdk/service", "cmd/annex/..."}, third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml"}},
+		{pkg: "cmd/annex/...", ours: []string{"core", "core/gateway", "plugins/...", "storage", "storage/...", "sdk/service", "cmd/annex/..."}, third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "golang.org/x/term"}},
 		{pkg: "wasm-examples/...", ours: []string{"sdk"}},
 		{pkg: "docs"}, // tests only
 	}

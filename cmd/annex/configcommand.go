@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annex-gateway/annex/cmd/annex/config"
+	"github.com/annex-gateway/annex/cmd/annex/exit"
 )
 
 func configCommand() *cobra.Command {
@@ -32,7 +33,7 @@ func configPrintCommand() *cobra.Command {
 			case "json":
 				return loaded.PrintJSON(c.OutOrStdout())
 			}
-			return usageError{fmt.Errorf("--output %q: yaml or json is needed", output)}
+			return exit.Usagef("--output %q: yaml or json is needed", output)
 		},
 	}
 	conf = addConfigFlags(c)
@@ -49,7 +50,7 @@ func configCheckCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			loaded, err := config.Load(config.Source{File: args[0]})
 			if err != nil {
-				return usageError{err}
+				return exit.Usage{Err: err}
 			}
 			if err := checkFiles(loaded.Config); err != nil {
 				return err

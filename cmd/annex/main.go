@@ -15,17 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/annex-gateway/annex/core"
-)
-
-// The exit codes.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitNotFound    = 3
-	exitDenied      = 4
-	exitUnreachable = 5
+	"github.com/annex-gateway/annex/cmd/annex/exit"
+	"github.com/annex-gateway/annex/cmd/annex/operator"
 )
 
 func main() {
@@ -44,14 +35,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
-		return exitOK
+		return exit.OK
+	}
+	if errors.Is(err, exit.ErrDifferent) {
+		return exit.Different
 	}
 	fmt.Fprintln(stderr, "annex:", err)
 	if !begun { // cobra itself refused the command line
 		fmt.Fprintf(stderr, "run '%s --help' to see how it is used\n", c.CommandPath())
-		return exitUsage
+		return exit.UsageError
 	}
-	return exitCode(err)
+	return exit.Code(err)
 }
 
 func newRoot(begun *bool) *cobra.Command {
@@ -60,7 +54,8 @@ func newRoot(begun *bool) *cobra.Command {
 		"as an HTTPS endpoint, or as a WASM module that runs inside the gateway."
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.PersistentPreRun = func(*cobra.Command, []string) { *begun = true }
-	root.AddCommand(serveCommand(), demoCommand(), configCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), configCommand(), adminCommand(), versionCommand())
+	root.AddCommand(operator.Commands()...)
 	return root
 }
 
@@ -78,28 +73,6 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	}
 	c.AddCommand(commands...)
 	return c
-}
-
-// usageError is a mistake in what the program was told.
-type usageError struct{ error }
-
-// Unwrap gives the cause.
-func (u usageError) Unwrap() error { return u.error }
-
-func exitCode(err error) int {
-	var usage usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	switch core.ErrorCode(err) {
-	case core.NotFound:
-		return exitNotFound
-	case core.Unauthenticated, core.Forbidden:
-		return exitDenied
-	case core.BadUpstream:
-		return exitUnreachable
-	}
-	return exitFailed
 }
 
 func versionCommand() *cobra.Command {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/annex-gateway/annex/cmd/annex/client"
+	"github.com/annex-gateway/annex/cmd/annex/exit"
 	"github.com/annex-gateway/annex/core"
 )
 
@@ -188,7 +189,7 @@ func (p *process) exit() int {
 func (p *process) stops() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
-	if code := p.exit(); code != exitOK {
+	if code := p.exit(); code != exit.OK {
 		p.t.Fatalf("exit code %d\n%s", code, p.logs.String())
 	}
 }

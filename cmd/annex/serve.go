@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annex-gateway/annex/cmd/annex/config"
+	"github.com/annex-gateway/annex/cmd/annex/exit"
 )
 
 // configured is a command's view of the configuration: a flag for the file,
@@ -35,7 +36,7 @@ func (f *configured) source() config.Source {
 func (f *configured) load() (*config.Loaded, error) {
 	l, err := config.Load(f.source())
 	if err != nil {
-		return nil, usageError{err}
+		return nil, exit.Usage{Err: err}
 	}
 	return l, nil
 }

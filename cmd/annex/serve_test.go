@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/annex-gateway/annex/cmd/annex/exit"
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/sdk/service"
 )
@@ -135,23 +136,23 @@ func TestAStartThatCannotBeChangesNothing(t *testing.T) {
 		code int
 		want []string
 	}{
-		{"a port in use", "", []string{"--listen", taken.Addr().String()}, exitFailed, []string{"cannot listen on " + taken.Addr().String(), "in use", "--listen"}},
-		{"an admin port in use", "", []string{"--admin-listen", taken.Addr().String()}, exitFailed, []string{"--admin-listen"}},
-		{"an address of another machine", "", []string{"--listen", "192.0.2.1:8443"}, exitFailed, []string{"192.0.2.1:8443"}},
-		{"an address that is none", "", []string{"--listen", "localhost"}, exitUsage, []string{"--listen", "HOST:PORT"}},
-		{"a flag that is none", "", []string{"--lisen", "x"}, exitUsage, []string{"--lisen", "--help"}},
-		{"an argument too many", "", []string{"now"}, exitUsage, []string{`"now"`}},
-		{"a log level that is none", "", []string{"--log-level", "loud"}, exitUsage, []string{"loud", "debug, info, warn or error"}},
-		{"a public URL with a path", "", []string{"--public-url", "https://x/y"}, exitUsage, []string{"https://x/y"}},
-		{"a variable that cannot be read", "ANNEX_DRAIN=soon", nil, exitUsage, []string{"ANNEX_DRAIN", "soon"}},
-		{"a configuration that is not there", "", []string{"--config", "/nowhere/annex.yaml"}, exitUsage, []string{"/nowhere/annex.yaml"}},
-		{"a certificate that is not there", "", []string{"--tls-certificate", "/nowhere.pem", "--tls-key", "/nowhere.key"}, exitFailed, []string{"/nowhere.pem"}},
-		{"a certificate without its key", "", []string{"--tls-certificate", "/nowhere.pem"}, exitUsage, []string{"tls.key"}},
-		{"an authority that is none", "", []string{"--trust", file}, exitFailed, []string{file, "no PEM certificate"}},
-		{"a password that everybody tries first", "ANNEX_ADMIN_PASSWORD=admin", []string{"--listen", "0.0.0.0:0"}, exitFailed, []string{"ANNEX_ADMIN_PASSWORD"}},
-		{"a file for a data directory", "", []string{"--data", file}, exitFailed, []string{file}},
-		{"a store that is damaged", "", []string{"--data", damaged}, exitFailed, []string{damaged, "MANIFEST", "--data"}},
-		{"a key of the local authority that cannot be read", "", []string{"--data", badCA}, exitFailed, []string{badCA, "ca.key"}},
+		{"a port in use", "", []string{"--listen", taken.Addr().String()}, exit.Failed, []string{"cannot listen on " + taken.Addr().String(), "in use", "--listen"}},
+		{"an admin port in use", "", []string{"--admin-listen", taken.Addr().String()}, exit.Failed, []string{"--admin-listen"}},
+		{"an address of another machine", "", []string{"--listen", "192.0.2.1:8443"}, exit.Failed, []string{"192.0.2.1:8443"}},
+		{"an address that is none", "", []string{"--listen", "localhost"}, exit.UsageError, []string{"--listen", "HOST:PORT"}},
+		{"a flag that is none", "", []string{"--lisen", "x"}, exit.UsageError, []string{"--lisen", "--help"}},
+		{"an argument too many", "", []string{"now"}, exit.UsageError, []string{`"now"`}},
+		{"a log level that is none", "", []string{"--log-level", "loud"}, exit.UsageError, []string{"loud", "debug, info, warn or error"}},
+		{"a public URL with a path", "", []string{"--public-url", "https://x/y"}, exit.UsageError, []string{"https://x/y"}},
+		{"a variable that cannot be read", "ANNEX_DRAIN=soon", nil, exit.UsageError, []string{"ANNEX_DRAIN", "soon"}},
+		{"a configuration that is not there", "", []string{"--config", "/nowhere/annex.yaml"}, exit.UsageError, []string{"/nowhere/annex.yaml"}},
+		{"a certificate that is not there", "", []string{"--tls-certificate", "/nowhere.pem", "--tls-key", "/nowhere.key"}, exit.Failed, []string{"/nowhere.pem"}},
+		{"a certificate without its key", "", []string{"--tls-certificate", "/nowhere.pem"}, exit.UsageError, []string{"tls.key"}},
+		{"an authority that is none", "", []string{"--trust", file}, exit.Failed, []string{file, "no PEM certificate"}},
+		{"a password that everybody tries first", "ANNEX_ADMIN_PASSWORD=admin", []string{"--listen", "0.0.0.0:0"}, exit.Failed, []string{"ANNEX_ADMIN_PASSWORD"}},
+		{"a file for a data directory", "", []string{"--data", file}, exit.Failed, []string{file}},
+		{"a store that is damaged", "", []string{"--data", damaged}, exit.Failed, []string{damaged, "MANIFEST", "--data"}},
+		{"a key of the local authority that cannot be read", "", []string{"--data", badCA}, exit.Failed, []string{badCA, "ca.key"}},
 	}
 	before := tree(t, dir)
 	for _, tt := range tests {
@@ -193,7 +194,7 @@ func TestTwoGatewaysDoNotShareADataDirectory(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	p := serveIn(t, data)
 	second := annex(t, nil, "serve", "--data", data, "--listen", "127.0.0.1:0", "--admin-listen", "off")
-	if code := second.exit(); code != exitFailed || !strings.Contains(second.logs.String(), "in use by another process") {
+	if code := second.exit(); code != exit.Failed || !strings.Contains(second.logs.String(), "in use by another process") {
 		t.Errorf("exit code %d\n%s", code, second.logs.String())
 	}
 	p.login()
@@ -239,7 +240,7 @@ func TestEveryAcceptedCallIsAnsweredWhenTheGatewayIsToldToEnd(t *testing.T) {
 	}
 	p.signal(syscall.SIGTERM)
 	workers.Wait()
-	if code := p.exit(); code != exitOK {
+	if code := p.exit(); code != exit.OK {
 		t.Errorf("exit code %d", code)
 	}
 	cancel()

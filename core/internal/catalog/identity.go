@@ -72,7 +72,7 @@ func (c *Catalog) orgRules() rules[core.Org] {
 		name: "org", noun: "organisation", prefix: core.OrgPrefix,
 		id:      func(o *core.Org) *string { return &o.ID },
 		meta:    func(o *core.Org) *core.Meta { return &o.Meta },
-		unique:  func(o core.Org) []string { return []string{"name/" + strings.ToLower(o.Name)} },
+		unique:  func(o core.Org) []string { return []string{OrgKey(o.Name)} },
 		prepare: checkOrg,
 		check: func(_ *tx, o, _ *core.Org) error {
 			if o.ID == core.SystemOrgID && (!o.Enabled || o.Name != core.SystemOrg) {
@@ -91,6 +91,10 @@ func (c *Catalog) orgRules() rules[core.Org] {
 		},
 	}
 }
+
+// OrgKey is the unique word of an organisation: no two names differ in case
+// only.
+func OrgKey(name string) string { return "name/" + strings.ToLower(name) }
 
 // UserKey is the unique word of a user: names are unique in an organisation,
 // whatever their case.

@@ -98,6 +98,23 @@ func (m *Identity) HashPassword(ctx context.Context, password string) (string, e
 	return phc{h.cost, salt, tag}.String(), nil
 }
 
+// SetPassword gives a user another password and ends the sessions that were
+// opened with the old one.
+func (m *Identity) SetPassword(ctx context.Context, userID, password string) error {
+	hash, err := m.HashPassword(ctx, password)
+	if err != nil {
+		return err
+	}
+	_, err = m.cat.Users.Update(ctx, "", userID, nil, func(u core.User) (core.User, error) {
+		u.Password = hash
+		return u, nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.RevokeUserSessions(ctx, userID)
+}
+
 // check reports whether stored is the hash of password. One that is empty or
 // cannot be read takes as long as any other and never fits.
 func (h *hasher) check(ctx context.Context, password, stored string, reserved bool) (bool, error) {

@@ -14,19 +14,27 @@ import (
 
 // The paths of the API.
 const (
-	prefix        = "/cloudapi"
-	sessionsPath  = prefix + "/1.0.0/sessions"
-	tokensPath    = prefix + "/1.0.0/tokens"
-	endpointsPath = prefix + "/1.0.0/externalEndpoints"
-	filtersPath   = prefix + "/1.0.0/apiFilters"
-	servicesPath  = prefix + "/extensions/api"
-	modulesPath   = prefix + "/extensions/modules"
-	orgsPath      = prefix + "/1.0.0/orgs"
-	usersPath     = prefix + "/1.0.0/users"
-	rolesPath     = prefix + "/1.0.0/roles"
-	rightsPath    = prefix + "/1.0.0/rights"
-	issuersPath   = prefix + "/1.0.0/oidcIssuers"
-	trustedPath   = prefix + "/1.0.0/ssl/trustedCertificates"
+	prefix          = "/cloudapi"
+	sessionsPath    = prefix + "/1.0.0/sessions"
+	tokensPath      = prefix + "/1.0.0/tokens"
+	endpointsPath   = prefix + "/1.0.0/externalEndpoints"
+	filtersPath     = prefix + "/1.0.0/apiFilters"
+	servicesPath    = prefix + "/extensions/api"
+	modulesPath     = prefix + "/extensions/modules"
+	classesPath     = prefix + "/extensions/resourceClasses"
+	actionsPath     = prefix + "/extensions/resourceClassActions"
+	rulesPath       = prefix + "/extensions/aclRules"
+	resourcesPath   = prefix + "/extensions/serviceResources"
+	customPath      = prefix + "/extensions/rights"
+	linksPath       = prefix + "/extensions/serviceLinks"
+	definitionsPath = prefix + "/extensions/apiDefinitions"
+	filesPath       = prefix + "/extensions/fileDescriptors"
+	orgsPath        = prefix + "/1.0.0/orgs"
+	usersPath       = prefix + "/1.0.0/users"
+	rolesPath       = prefix + "/1.0.0/roles"
+	rightsPath      = prefix + "/1.0.0/rights"
+	issuersPath     = prefix + "/1.0.0/oidcIssuers"
+	trustedPath     = prefix + "/1.0.0/ssl/trustedCertificates"
 )
 
 // membersPaths are where members of every organisation may come in: below
@@ -60,6 +68,7 @@ func Register(e *echo.Echo, d api.Deps) {
 	a.mountRoleRights(e)
 	mount(a, e, a.issuers())
 	mount(a, e, a.trusted())
+	a.mountFramework(e)
 }
 
 // verbs are the methods that a path understands.

@@ -178,7 +178,11 @@ func (h handler[E, D]) answerPage(c echo.Context, path string, all iter.Seq2[E, 
 	}
 	p := page[D]{ResultTotal: total, PageCount: (total + s.size - 1) / s.size, Page: s.page, PageSize: s.size, Values: make([]D, 0, len(entities))}
 	for _, e := range entities {
-		p.Values = append(p.Values, h.encode(e))
+		out, err := h.shown(c.Request().Context(), e)
+		if err != nil {
+			return err
+		}
+		p.Values = append(p.Values, out)
 	}
 	if l := pageLinks(api.NewHrefs(api.BaseURL(c)).To(path), s.query, p.Page, p.PageSize, p.PageCount); l != "" {
 		c.Response().Header().Set("Link", l)

@@ -34,6 +34,8 @@ type resource[E, D any] struct {
 	// attributes are what lists can be filtered and sorted by.
 	attributes attributes[E]
 	encode     func(E) D
+	// names fills in what others that the form refers to are called; may be nil.
+	names func(ctx context.Context, out *D) error
 	// links adds header fields to the answer of a GET by id; may be nil.
 	links func(c echo.Context, e E)
 	// notes adds header fields to all answers with one entity; may be nil.
@@ -125,7 +127,7 @@ func (h handler[E, D]) get(c echo.Context) error {
 	if h.links != nil {
 		h.links(c, e)
 	}
-	return h.answer(c, http.StatusOK, e, h.encode(e))
+	return h.show(c, e)
 }
 
 func (h handler[E, D]) post(c echo.Context) error {
@@ -157,7 +159,8 @@ func (h handler[E, D]) register(c echo.Context) (e E, out D, err error) {
 	if e, err = h.table.Create(c.Request().Context(), by.UserID, e); err != nil {
 		return e, out, err
 	}
-	return e, h.encode(e), nil
+	out, err = h.shown(c.Request().Context(), e)
+	return e, out, err
 }
 
 // form reads and completes the body.
@@ -183,7 +186,24 @@ func (h handler[E, D]) put(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.answer(c, http.StatusOK, e, h.encode(e))
+	return h.show(c, e)
+}
+
+// shown is an entity as it is shown.
+func (h handler[E, D]) shown(ctx context.Context, e E) (D, error) {
+	out := h.encode(e)
+	if h.names == nil {
+		return out, nil
+	}
+	return out, h.names(ctx, &out)
+}
+
+func (h handler[E, D]) show(c echo.Context, e E) error {
+	out, err := h.shown(c.Request().Context(), e)
+	if err != nil {
+		return err
+	}
+	return h.answer(c, http.StatusOK, e, out)
 }
 
 // update changes an entity that the caller sees as far as that is permitted.

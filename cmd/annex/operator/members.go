@@ -1,0 +1,72 @@
+package operator
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annex-gateway/annex/cmd/annex/client"
+)
+
+// memberField is the flag that replaces what the entity holds.
+func (n noun) memberField() (field, bool) {
+	for _, x := range n.fields {
+		if x.kind == members {
+			return x, true
+		}
+	}
+	return field{}, false
+}
+
+// setMembers puts what the flag names in the place of all that the entity
+// held; without the flag it does nothing.
+func (v verbs) setMembers(c *cobra.Command, s *session, o object) error {
+	x, ok := v.memberField()
+	if !ok || !c.Flags().Changed(x.flag) {
+		return nil
+	}
+	names, err := c.Flags().GetStringArray(x.flag)
+	if err != nil {
+		return err
+	}
+	values, err := s.refs(c.Context(), x, names)
+	if err != nil {
+		return err
+	}
+	_, err = s.Do(c.Context(), client.Call{
+		Method: http.MethodPut, Path: v.path + "/" + url.PathEscape(o.text("id")) + "/" + v.sub, In: map[string]any{"values": values},
+	})
+	return err
+}
+
+// members lists what an entity holds.
+func (v verbs) members() *cobra.Command {
+	var form string
+	x, _ := v.memberField()
+	held := nounOf(x.nouns[0])
+	c := &cobra.Command{
+		Use: v.sub + " NAME", Short: "List the " + plural(held.what) + " of " + article(v.what), Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkOutput(form); err != nil {
+				return err
+			}
+			s, err := v.at.open(c)
+			if err != nil {
+				return err
+			}
+			f, err := s.resolve(c.Context(), v.word, args[0])
+			if err != nil {
+				return err
+			}
+			list, err := s.all(c.Context(), v.path+"/"+url.PathEscape(f.ID)+"/"+v.sub, "", "")
+			if err != nil {
+				return err
+			}
+			return printer{c.OutOrStdout(), form}.list(list, held.columns)
+		},
+		ValidArgsFunction: v.suggest,
+	}
+	addOutput(c, &form)
+	return c
+}
