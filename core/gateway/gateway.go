@@ -94,6 +94,9 @@ func (g *Gateway) build(ctx context.Context) error {
 	if g.password, err = g.identity.Bootstrap(ctx, g.opts.AdminPassword); err != nil {
 		return fmt.Errorf("make the first administrator: %w", err)
 	}
+	if err := g.catalog.SeedRights(ctx, identity.RoleOrgAdministrator); err != nil {
+		return fmt.Errorf("make the built-in rights: %w", err)
+	}
 	if err := g.buildNative(); err != nil {
 		return err
 	}

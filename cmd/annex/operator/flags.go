@@ -187,7 +187,7 @@ func firstLine(c *cobra.Command, file string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // it was only read
 		in = f
 	}
 	line, err := bufio.NewReader(io.LimitReader(in, 1<<16)).ReadString('\n')

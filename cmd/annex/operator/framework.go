@@ -1,11 +1,15 @@
 package operator
 
-import "github.com/annex-gateway/annex/core"
+import (
+	"slices"
+
+	"github.com/annex-gateway/annex/core"
+)
 
 // frameworkNouns are what a service's access control and discovery are made
 // of.
 func frameworkNouns() []noun {
-	return append(accessNouns(), discoveryNouns()...)
+	return slices.Concat(resourceNouns(), ruleNouns(), discoveryNouns())
 }
 
 func nameField() field { return field{flag: "name", path: "name", help: "its name", needed: true} }
@@ -14,14 +18,18 @@ func ofService() field {
 	return field{flag: "ext", path: "service", help: "external service that it belongs to", kind: reference, nouns: []string{"ext"}, needed: true, born: true}
 }
 
-func accessNouns() []noun {
-	class := field{flag: "class", path: "resourceClass", help: "resource class that it belongs to", kind: reference, nouns: []string{"class"}, needed: true, born: true}
+func ofClass() field {
+	return field{flag: "class", path: "resourceClass", help: "resource class that it belongs to", kind: reference, nouns: []string{"class"}, needed: true, born: true}
+}
+
+func resourceNouns() []noun {
 	return []noun{
 		{
 			word: "right", what: "right", path: extensions + "rights", prefix: core.RightPrefix, naming: naming{attribute: "name"},
 			fields: []field{
 				ofService(),
-				{flag: "name", path: "name", help: "its name, without the namespace", needed: true, born: true}, description(),
+				{flag: "name", path: "name", help: "its name, without the namespace", needed: true, born: true},
+				description(),
 				{flag: "category", path: "category", help: "what it is listed under"},
 				{flag: "bundle-key", path: "bundleKey", help: "key of its translations"},
 			},
@@ -40,10 +48,25 @@ func accessNouns() []noun {
 			columns: []column{{"NAME", "name"}, {"SERVICE", "service"}, {"MIME TYPE", "mimeType"}, {"URL TEMPLATE", "urlTemplate"}},
 		},
 		{
+			word: "resource", what: "service resource", path: extensions + "serviceResources", prefix: core.ResourcePrefix,
+			naming: naming{attribute: "name", parent: "class", under: "resourceClass.id"},
+			fields: []field{
+				ofClass(), nameField(), description(),
+				{flag: "external-id", path: "externalObjectId", help: "id that the service knows it by", needed: true},
+				{flag: "org", path: "org", help: "organisation that owns it", kind: reference, nouns: []string{"org"}, needed: true},
+			},
+			columns: []column{{"NAME", "name"}, {"CLASS", "resourceClass"}, {"EXTERNAL ID", "externalObjectId"}, {"ORGANISATION", "org"}},
+		},
+	}
+}
+
+func ruleNouns() []noun {
+	return []noun{
+		{
 			word: "action", what: "resource class action", path: extensions + "resourceClassActions", prefix: core.ActionPrefix,
 			naming: naming{attribute: "name", parent: "class", under: "resourceClass.id"},
 			fields: []field{
-				class, nameField(), description(),
+				ofClass(), nameField(), description(),
 				{flag: "method", path: "httpMethod", help: "GET, PUT, POST or DELETE", needed: true},
 				{flag: "url-pattern", path: "urlPattern", help: "Java pattern of the path; its group id is the resource", needed: true},
 			},
@@ -60,19 +83,12 @@ func accessNouns() []noun {
 				{flag: "principal", path: "principalAccess", help: "Shared for all users, user:NAME@ORGANISATION, or right:NAME", kind: reach, nouns: []string{"user", "right"}, initial: "Shared"},
 			},
 			columns: []column{
-				{"NAME", "name"}, {"ACTION", "resourceClassAction"}, {"RESOURCE", "serviceResourceAccess.access/serviceResourceAccess.entity"},
-				{"ORGANISATION", "organizationAccess.access/organizationAccess.entity"}, {"PRINCIPAL", "principalAccess.access/principalAccess.entity"},
+				{"NAME", "name"},
+				{"ACTION", "resourceClassAction"},
+				{"RESOURCE", "serviceResourceAccess.access/serviceResourceAccess.entity"},
+				{"ORGANISATION", "organizationAccess.access/organizationAccess.entity"},
+				{"PRINCIPAL", "principalAccess.access/principalAccess.entity"},
 			},
-		},
-		{
-			word: "resource", what: "service resource", path: extensions + "serviceResources", prefix: core.ResourcePrefix,
-			naming: naming{attribute: "name", parent: "class", under: "resourceClass.id"},
-			fields: []field{
-				class, nameField(), description(),
-				{flag: "external-id", path: "externalObjectId", help: "id that the service knows it by", needed: true},
-				{flag: "org", path: "org", help: "organisation that owns it", kind: reference, nouns: []string{"org"}, needed: true},
-			},
-			columns: []column{{"NAME", "name"}, {"CLASS", "resourceClass"}, {"EXTERNAL ID", "externalObjectId"}, {"ORGANISATION", "org"}},
 		},
 	}
 }

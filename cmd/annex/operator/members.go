@@ -19,22 +19,27 @@ func (n noun) memberField() (field, bool) {
 	return field{}, false
 }
 
-// setMembers puts what the flag names in the place of all that the entity
-// held; without the flag it does nothing.
-func (v verbs) setMembers(c *cobra.Command, s *session, o object) error {
+// named gives what the flag names, before anything is changed; nil without the
+// flag.
+func (v verbs) named(c *cobra.Command, s *session) ([]any, error) {
 	x, ok := v.memberField()
 	if !ok || !c.Flags().Changed(x.flag) {
-		return nil
+		return nil, nil
 	}
 	names, err := c.Flags().GetStringArray(x.flag)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	values, err := s.refs(c.Context(), x, names)
-	if err != nil {
-		return err
+	return s.refs(c.Context(), x, names)
+}
+
+// setMembers puts others in the place of all that the entity held; nil leaves
+// them.
+func (v verbs) setMembers(c *cobra.Command, s *session, o object, values []any) error {
+	if values == nil {
+		return nil
 	}
-	_, err = s.Do(c.Context(), client.Call{
+	_, err := s.Do(c.Context(), client.Call{
 		Method: http.MethodPut, Path: v.path + "/" + url.PathEscape(o.text("id")) + "/" + v.sub, In: map[string]any{"values": values},
 	})
 	return err

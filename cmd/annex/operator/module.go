@@ -117,7 +117,7 @@ func (s *session) uploadFile(ctx context.Context, file string, progress io.Write
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	st, err := f.Stat()
 	if err != nil {
 		return "", err

@@ -1,6 +1,10 @@
 package operator
 
-import "github.com/annex-gateway/annex/core"
+import (
+	"slices"
+
+	"github.com/annex-gateway/annex/core"
+)
 
 // The paths of the JSON API.
 const (
@@ -10,7 +14,7 @@ const (
 
 // nouns are all entities that have commands.
 func nouns() []noun {
-	return append(append(systemNouns(), peopleNouns()...), frameworkNouns()...)
+	return slices.Concat(systemNouns(), contentNouns(), peopleNouns(), frameworkNouns())
 }
 
 // tripletFields name a system; they cannot be changed.
@@ -45,8 +49,12 @@ func systemNouns() []noun {
 				field{flag: "concurrency", path: "wasm.concurrency", help: "calls that the module works on at once", kind: whole},
 				field{flag: "rewrite", path: "wasm.rewrite", help: "let the module change method and path", kind: truth}),
 			columns: []column{
-				{"NAME", "vendor/name/version"}, {"KIND", "kind"}, {"PRIORITY", "priority"}, {"ENABLED", "enabled"},
-				{"AUTHORIZATION", "authorizationEnabled"}, {"DESCRIPTION", "description"},
+				{"NAME", "vendor/name/version"},
+				{"KIND", "kind?mqtt"},
+				{"PRIORITY", "priority"},
+				{"ENABLED", "enabled"},
+				{"AUTHORIZATION", "authorizationEnabled"},
+				{"DESCRIPTION", "description"},
 			},
 		},
 		{
@@ -67,6 +75,12 @@ func systemNouns() []noun {
 			},
 			columns: []column{{"ID", "id"}, {"SYSTEM", "externalSystem.id"}, {"SCOPE", "urlMatcher.urlScope"}, {"PATTERN", "urlMatcher.urlPattern"}, {"RESPONSE TYPE", "responseContentType"}},
 		},
+	}
+}
+
+// contentNouns are what systems work with.
+func contentNouns() []noun {
+	return []noun{
 		{
 			word: "module", what: "WASM module", path: extensions + "modules", prefix: "sha256:", fixed: true,
 			columns: []column{{"ID", "id"}, {"SIZE", "size"}, {"CREATED", "created"}},
@@ -144,12 +158,14 @@ func peopleNouns() []noun {
 			word: "user", what: "user", path: api + "users", prefix: core.UserPrefix,
 			naming: naming{attribute: "username", member: true}, enabled: "enabled",
 			fields: []field{
-				{flag: "name", path: "username", help: "the name to log in with", needed: true}, org,
+				{flag: "name", path: "username", help: "the name to log in with", needed: true},
+				org,
 				{flag: "role", path: "roleEntityRefs", help: "role; may be repeated", kind: references, nouns: []string{"role"}},
 				{flag: "password-file", path: "password", help: "file with the password in its first line; - for standard input", kind: secret},
 				{flag: "full-name", path: "fullName", help: "what people call them"},
 				{flag: "email", path: "email", help: "where to write to them"},
-				description(), {flag: "enabled", path: "enabled", help: "whether they may log in", kind: truth, initial: true},
+				description(),
+				{flag: "enabled", path: "enabled", help: "whether they may log in", kind: truth, initial: true},
 				{flag: "provider-type", path: "providerType", help: "LOCAL: logs in with a password; OAUTH: comes with a token of an issuer"},
 			},
 			columns: []column{{"NAME", "username"}, {"ORGANISATION", "orgEntityRef"}, {"ROLES", "roleEntityRefs"}, {"ENABLED", "enabled"}, {"FULL NAME", "fullName"}},
@@ -158,7 +174,8 @@ func peopleNouns() []noun {
 			word: "role", what: "role", path: api + "roles", prefix: core.RolePrefix, sub: "rights",
 			naming: naming{attribute: "name"},
 			fields: []field{
-				{flag: "name", path: "name", help: "its name", needed: true}, description(),
+				{flag: "name", path: "name", help: "its name", needed: true},
+				description(),
 				{flag: "bundle-key", path: "bundleKey", help: "key of its translations"},
 				{flag: "right", help: "right that it holds; may be repeated, and replaces all that it held", kind: members, nouns: []string{"right"}},
 			},

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,11 +49,12 @@ func (o object) get(path string) any {
 
 // text gives the member at a path for people.
 func (o object) text(path string) string {
+	path, otherwise, _ := strings.Cut(path, "?")
 	var words []string
 	for p := range strings.SplitSeq(path, "/") {
 		words = append(words, textOf(o.get(p)))
 	}
-	return strings.Join(words, "/")
+	return cmp.Or(strings.TrimRight(strings.Join(words, "/"), "/"), otherwise)
 }
 
 // textOf writes a value in one line. What could lead a terminal is left out.
@@ -93,7 +95,8 @@ func textOf(v any) string {
 const maxCell = 100
 
 // column is one of a table: what stands above it, and the path of the member
-// that it shows; several paths with '/' between them are shown like that.
+// that it shows; several paths with '/' between them are shown like that. Behind
+// a '?' is what an empty one means.
 type column struct{ title, path string }
 
 // The forms in which commands print.

@@ -126,32 +126,40 @@ func (v verbs) create() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			body := map[string]any{}
-			up := uploading{c, s, v.noun, body}
-			if v.upload != nil {
-				if err := v.upload(c.Context(), up); err != nil {
-					return err
-				}
-			}
-			if err := missingFields(c, v.noun); err != nil {
+			o, err := v.register(c, s)
+			if err != nil {
 				return err
 			}
-			if err := filled(c, v.noun, s, true, body); err != nil {
-				return err
-			}
-			var out rawObject
-			if _, err := s.Do(c.Context(), client.Call{Method: http.MethodPost, Path: v.path, In: body, Out: &out}); err != nil {
-				return err
-			}
-			if err := v.setMembers(c, s, out.object); err != nil {
-				return err
-			}
-			return printer{c.OutOrStdout(), form}.one(out.object, append(v.columns, v.once...))
+			return printer{c.OutOrStdout(), form}.one(o, append(v.columns, v.once...))
 		},
 	}
 	addOutput(c, &form)
 	addFields(c, v.noun, true)
 	return c
+}
+
+// register makes a new entity of the flags. What they name is looked up before
+// anything is changed.
+func (v verbs) register(c *cobra.Command, s *session) (object, error) {
+	body := map[string]any{}
+	held, err := v.named(c, s)
+	if err == nil && v.upload != nil {
+		err = v.upload(c.Context(), uploading{c, s, v.noun, body})
+	}
+	if err == nil {
+		err = missingFields(c, v.noun)
+	}
+	if err == nil {
+		err = filled(c, v.noun, s, true, body)
+	}
+	if err != nil {
+		return object{}, err
+	}
+	var out rawObject
+	if _, err := s.Do(c.Context(), client.Call{Method: http.MethodPost, Path: v.path, In: body, Out: &out}); err != nil {
+		return object{}, err
+	}
+	return out.object, v.setMembers(c, s, out.object, held)
 }
 
 func (v verbs) update() *cobra.Command {
@@ -170,27 +178,37 @@ func (v verbs) update() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			now, err := v.change(c, s, args[0], func(body map[string]any) error {
-				if v.upload != nil {
-					if err := v.upload(c.Context(), uploading{c, s, v.noun, body}); err != nil {
-						return err
-					}
-				}
-				return filled(c, v.noun, s, false, body)
-			})
+			o, err := v.edit(c, s, args[0])
 			if err != nil {
 				return err
 			}
-			if err := v.setMembers(c, s, now); err != nil {
-				return err
-			}
-			return printer{c.OutOrStdout(), form}.one(now, v.columns)
+			return printer{c.OutOrStdout(), form}.one(o, v.columns)
 		},
 		ValidArgsFunction: v.suggest,
 	}
 	addOutput(c, &form)
 	addFields(c, v.noun, false)
 	return c
+}
+
+// edit changes what the flags say.
+func (v verbs) edit(c *cobra.Command, s *session, name string) (object, error) {
+	held, err := v.named(c, s)
+	if err != nil {
+		return object{}, err
+	}
+	now, err := v.change(c, s, name, func(body map[string]any) error {
+		if v.upload != nil {
+			if err := v.upload(c.Context(), uploading{c, s, v.noun, body}); err != nil {
+				return err
+			}
+		}
+		return filled(c, v.noun, s, false, body)
+	})
+	if err != nil {
+		return object{}, err
+	}
+	return now, v.setMembers(c, s, now, held)
 }
 
 func (v verbs) anyField(c *cobra.Command) bool {
@@ -274,7 +292,7 @@ func (v verbs) delete() *cobra.Command {
 	if v.enabled != "" {
 		c.Flags().BoolVar(&force, "force", false, "disable it first, if it is enabled")
 	}
-	if v.noun.recursive {
+	if v.recursive {
 		c.Flags().BoolVar(&recursive, "recursive", false, "delete it with its users")
 	}
 	return c
