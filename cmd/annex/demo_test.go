@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/annex-gateway/annex/cmd/annex/exit"
 )
 
 // The lines that the demo prints are pasted into a shell as they stand.
@@ -29,7 +31,7 @@ func TestTheLinesOfTheDemoAnswerWhenPasted(t *testing.T) {
 		}
 	}
 	p.signal(syscall.SIGINT)
-	if code := p.exit(); code != exitOK {
+	if code := p.exit(); code != exit.OK {
 		t.Errorf("exit code %d\n%s", code, p.logs.String())
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "annex-demo-*")); err != nil || len(left) > 0 {
