@@ -242,7 +242,7 @@ func (p *page) compare() {
 				continue // of commands that were not run here
 			}
 			want := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(p.replaced(b.text))), "…", `.*`)
-			if out := p.read(fmt.Sprintf("out%d", last)); !regexp.MustCompile(`(?s)\A\s*` + want + `\s*\z`).MatchString(out) {
+			if out := strings.ReplaceAll(p.read(fmt.Sprintf("out%d", last)), "\r", ""); !regexp.MustCompile(`(?s)\A\s*` + want + `\s*\z`).MatchString(out) {
 				p.Errorf("%s:%d: the commands print\n%s\nwant\n%s", p.file, b.line, out, p.replaced(b.text))
 			}
 		case b.language == "sh" && b.order != "not run":

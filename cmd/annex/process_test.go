@@ -34,7 +34,7 @@ const testPassword = "a password of the tests"
 // binary is the real program, built once for all tests.
 var binary = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // built once on purpose
 	file := filepath.Join(os.Getenv("ANNEX_TEST_DIR"), "annex")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, ".")
+	build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", file, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
