@@ -60,6 +60,13 @@ func (d *Directory) Role(id string) (core.Role, bool) {
 // Right returns the right with that id.
 func (d *Directory) Right(id string) (core.Right, bool) { return d.people.rights.get(id) }
 
+// Rights calls f with every right, in no order.
+func (d *Directory) Rights(f func(core.Right)) {
+	for _, r := range d.people.rights.all() {
+		f(r)
+	}
+}
+
 // Members tells how many users the organisation has.
 func (d *Directory) Members(orgID string) int {
 	n, _ := d.people.members.get(orgID)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/annex-gateway/annex/core"
-	"github.com/annex-gateway/annex/core/internal/catalog"
 	"github.com/annex-gateway/annex/core/internal/cow"
 	"github.com/annex-gateway/annex/core/internal/match"
 )
@@ -85,20 +84,19 @@ func baseType(mediaType string) string {
 
 func keyOf(l core.Link) linkKey { return linkKey{baseType(l.ResourceType), lastPart(l.ResourceID)} }
 
-func (s *state) applyLink(c catalog.Change) {
-	if old, ok := s.links[c.ID]; ok {
-		key := keyOf(old)
+// showLink brings a link that came, changed or went to where it is shown.
+func (s *state) showLink(old, now *core.Link) {
+	if old != nil {
+		key := keyOf(*old)
 		have, _ := s.discovery.links.Get(key)
-		left := slices.DeleteFunc(slices.Clone(have), func(l core.Link) bool { return l.ID == c.ID })
+		left := slices.DeleteFunc(slices.Clone(have), func(l core.Link) bool { return l.ID == old.ID })
 		setOrDelete(&s.discovery.links, s.cow, key, left, len(left) > 0)
 		s.countLinks(key.resourceType, -1)
-		delete(s.links, c.ID)
 	}
-	if l := entity[core.Link](c); l != nil {
-		key := keyOf(*l)
-		s.links[c.ID] = *l
+	if now != nil {
+		key := keyOf(*now)
 		have, _ := s.discovery.links.Get(key)
-		s.discovery.links.Set(s.cow, key, append(slices.Clone(have), *l))
+		s.discovery.links.Set(s.cow, key, append(slices.Clone(have), *now))
 		s.countLinks(key.resourceType, 1)
 	}
 }
@@ -116,15 +114,12 @@ func setOrDelete[K comparable, V any](m *cow.Map[K, V], b *cow.Batch, key K, val
 	}
 }
 
-func (s *state) applyClass(c catalog.Change) {
-	if old, ok := s.classes[c.ID]; ok {
-		s.discovery.urns.Delete(s.cow, old)
-		delete(s.classes, c.ID)
+// findURNs makes the URNs of a class found, and those of an old one no more.
+func (s *state) findURNs(old, now *core.ResourceClass) {
+	if old != nil {
+		s.discovery.urns.Delete(s.cow, *old)
 	}
-	k := entity[core.ResourceClass](c)
-	if k != nil {
-		s.classes[c.ID] = *k
-		s.discovery.urns.Set(s.cow, *k)
+	if now != nil {
+		s.discovery.urns.Set(s.cow, *now)
 	}
-	s.policy.Class(c.ID, k)
 }

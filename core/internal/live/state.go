@@ -20,16 +20,15 @@ type state struct {
 	dir     Directory
 	trust   *trust
 
-	policy    *access.Compiler
-	discovery discovery
-	cow       *cow.Batch
-	links     map[string]core.Link
-	classes   map[string]core.ResourceClass
-	filters   cow.Map[string, compiled]      // all, by id
-	owned     map[string]map[string]struct{} // system id → ids of its filters
-	placed    map[string]bool                // systems whose filters are in the table
-	leases    map[string]*opened             // by system id
-	retired   []*opened                      // to be shut once the next view is out
+	policy     *access.Compiler
+	registered Registered
+	discovery  discovery
+	cow        *cow.Batch
+	filters    cow.Map[string, compiled]      // all, by id
+	owned      map[string]map[string]struct{} // system id → ids of its filters
+	placed     map[string]bool                // systems whose filters are in the table
+	leases     map[string]*opened             // by system id
+	retired    []*opened                      // to be shut once the next view is out
 
 	stale map[string]bool // systems that a change touched since the last view
 	gone  map[string]bool // systems whose sessions must be looked at
@@ -45,10 +44,10 @@ func newState() *state {
 	return &state{
 		batch:  new(batch),
 		policy: access.NewCompiler(),
-		cow:    new(cow.Batch), links: map[string]core.Link{}, classes: map[string]core.ResourceClass{},
-		dir:   Directory{people: &people{}, keys: map[string]core.SigningKey{}},
-		trust: new(trust),
-		owned: map[string]map[string]struct{}{}, placed: map[string]bool{},
+		cow:    new(cow.Batch),
+		dir:    Directory{people: &people{}, keys: map[string]core.SigningKey{}},
+		trust:  new(trust),
+		owned:  map[string]map[string]struct{}{}, placed: map[string]bool{},
 		leases: map[string]*opened{}, stale: map[string]bool{}, gone: map[string]bool{},
 	}
 }
@@ -57,19 +56,16 @@ func newState() *state {
 func (s *state) view(r storage.Revision) *View {
 	d := s.dir
 	s.batch, s.cow = new(batch), new(cow.Batch)
-	return &View{discovery: s.discovery, filters: s.filters, Revision: r, Directory: &d, Policy: s.policy.Policy(), systems: s.systems, table: s.table, trust: s.trust}
+	return &View{
+		Registered: s.registered, discovery: s.discovery, filters: s.filters, Revision: r, Directory: &d, Policy: s.policy.Policy(), systems: s.systems, table: s.table, trust: s.trust,
+	}
 }
 
 // apply takes in one change and notes which systems it touches.
 func (s *state) apply(c catalog.Change) {
 	switch c.Table {
 	case "system":
-		s.stale[c.ID], s.gone[c.ID] = true, true
-		if c.Entity == nil {
-			s.systems.del(s.batch, c.ID)
-		} else {
-			s.systems.set(s.batch, c.ID, &Entry{System: c.Entity.(core.System)})
-		}
+		s.applySystem(c)
 	case "filter":
 		s.applyFilter(c)
 	case "token":
@@ -82,16 +78,8 @@ func (s *state) apply(c catalog.Change) {
 		s.dir.issuers = changed(s.dir.issuers, c, func(i core.Issuer) (string, string) { return i.ID, i.URL })
 	case "certificate":
 		s.trust = s.trust.with(c)
-	case "class":
-		s.applyClass(c)
-	case "link":
-		s.applyLink(c)
-	case "action":
-		s.policy.Action(c.ID, entity[core.ResourceClassAction](c))
-	case "resource":
-		s.policy.Resource(c.ID, entity[core.ServiceResource](c))
-	case "rule":
-		s.policy.Rule(c.ID, entity[core.ACLRule](c))
+	case "class", "link", "action", "resource", "rule", "definition", "file":
+		s.applyRegistered(c)
 	case "org", "user", "role", "right":
 		s.applyPeople(c)
 	}

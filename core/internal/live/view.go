@@ -19,6 +19,8 @@ type View struct {
 	Revision  storage.Revision
 	Directory *Directory
 	Policy    *access.Policy
+	// Registered is what services registered beside their filters.
+	Registered Registered
 
 	discovery discovery
 	filters   cow.Map[string, compiled] // all, of enabled systems or not
