@@ -33,6 +33,15 @@ func (v *View) Service(uuid string) (core.System, bool) {
 	return e.System, true
 }
 
+// Services calls f with every external service, in no order.
+func (v *View) Services(f func(core.System)) {
+	for _, id := range v.Registered.services.All() {
+		if e, ok := v.systems.get(id); ok {
+			f(e.System)
+		}
+	}
+}
+
 // Filters calls f with every filter, in no order.
 func (v *View) Filters(f func(core.Filter)) {
 	for _, c := range v.filters.All() {

@@ -109,12 +109,12 @@ func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
 		return m, core.Errorf(core.Unavailable, "the gateway is stopping; try again in a moment")
 	}
 	v := n.view()
-	q := query{
-		caller: m.Caller, view: v, base: m.Request.BaseURL(), description: n.description,
+	q := reader{
+		caller: m.Caller, request: m.Request, view: v, base: m.Request.BaseURL(), description: n.description,
 	}
 	page, ok := q.find(m.Request.Path)
 	switch {
-	case ok && (n.builtIn || page.media == vxml.MediaSession):
+	case ok && (n.builtIn || page.session):
 		return q.answer(ctx, m, page)
 	case n.upstream == nil:
 		return m, core.Errorf(core.NotFound, "nothing is served at %s", m.Request.Path)
@@ -130,29 +130,30 @@ func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
 }
 
 // answer makes a page.
-func (q query) answer(ctx context.Context, m core.Message, p page) (core.Message, error) {
+func (q reader) answer(ctx context.Context, m core.Message, p page) (core.Message, error) {
 	switch method := m.Request.Method; {
 	case method != http.MethodGet && method != http.MethodHead:
 		return m, vxml.NotAllowed(method, m.Request.Path, p.verbs()...)
 	case !m.Caller.Known():
 		return m, core.Errorf(core.Unauthenticated, "%s is for users that are logged in: send an Authorization header", m.Request.Path)
 	}
-	e, err := p.make()
+	sheet, err := p.make()
 	if err != nil {
 		return m, err
 	}
 	get := m.Request
 	get.Method = http.MethodGet // HEAD has the same header
-	out := linked(ctx, q.view, m.Answer(vxml.Respond(get, p.media, e)))
+	out := linked(ctx, q.view, m.Answer(vxml.Respond(get, sheet.media, sheet.root)))
 	if m.Request.Method == http.MethodHead {
 		out.Response.Body = nil
 	}
 	return out, nil
 }
 
-// query is one call.
-type query struct {
+// reader is who makes a call, and what there is to read.
+type reader struct {
 	caller      core.Caller
+	request     core.Request
 	view        *live.View
 	base        string
 	description string
@@ -160,9 +161,15 @@ type query struct {
 
 // page is what stands at a path.
 type page struct {
-	media string
-	make  func() (*vxml.Element, error)
-	more  string // a verb that somebody else serves there
+	make    func() (sheet, error)
+	more    string // a verb that somebody else serves there
+	session bool
+}
+
+// sheet is what a page shows.
+type sheet struct {
+	media string // without suffix
+	root  *vxml.Element
 }
 
 func (p page) verbs() []string {
@@ -173,32 +180,44 @@ func (p page) verbs() []string {
 	return verbs
 }
 
-func always(f func() *vxml.Element) func() (*vxml.Element, error) {
-	return func() (*vxml.Element, error) { return f(), nil }
+func always(media string, f func() *vxml.Element) page {
+	return page{make: func() (sheet, error) { return sheet{media, f()}, nil }}
 }
 
 // find gives the page of a path. Collections may end in a slash.
-func (q query) find(path string) (page, bool) {
+func (q reader) find(path string) (page, bool) {
 	path = strings.TrimSuffix(path, "/")
 	switch path {
 	case "/api/session":
-		return page{vxml.MediaSession, always(q.session), http.MethodDelete}, true
+		p := always(vxml.MediaSession, q.session)
+		p.more, p.session = http.MethodDelete, true
+		return p, true
 	case "/api/admin":
-		return page{vxml.MediaCloud, always(q.cloud), ""}, true
+		return always(vxml.MediaCloud, q.cloud), true
 	case "/api/org":
-		return page{vxml.MediaOrgList, always(q.orgs), ""}, true
+		return always(vxml.MediaOrgList, q.orgs), true
+	case "/api/query":
+		return page{make: q.query}, true
+	case "/api/extensibility":
+		return always(vxml.MediaExtensible, q.extensibility), true
 	}
-	if id, ok := strings.CutPrefix(path, "/api/org/"); ok && !strings.Contains(id, "/") {
-		return page{vxml.MediaOrg, func() (*vxml.Element, error) { return q.org(id, q.orgView) }, ""}, true
+	if urn, ok := strings.CutPrefix(path, "/api/entity/"); ok {
+		return page{make: func() (sheet, error) { return q.entity(urn) }}, true
 	}
-	if id, ok := strings.CutPrefix(path, "/api/admin/org/"); ok && !strings.Contains(id, "/") {
-		return page{vxml.MediaAdminOrg, func() (*vxml.Element, error) { return q.org(id, q.adminView) }, ""}, true
+	for prefix, show := range map[string]func(id string) (sheet, error){
+		"/api/org/":       func(id string) (sheet, error) { return q.org(id, vxml.MediaOrg, q.orgView) },
+		"/api/admin/org/": func(id string) (sheet, error) { return q.org(id, vxml.MediaAdminOrg, q.adminView) },
+		"/api/vdc/":       q.vdc,
+	} {
+		if id, ok := strings.CutPrefix(path, prefix); ok && !strings.Contains(id, "/") {
+			return page{make: func() (sheet, error) { return show(id) }}, true
+		}
 	}
-	return page{}, false
+	return q.services(path)
 }
 
 // visible returns the organisations that the caller may see, by name.
-func (q query) visible() []core.Org {
+func (q reader) visible() []core.Org {
 	if !q.caller.Provider() {
 		if o, ok := q.view.Directory.Org(q.caller.OrgID); ok {
 			return []core.Org{o}

@@ -43,6 +43,7 @@ func admin() map[string]string {
 		core.RightPrefix:      "/api/admin/right",
 		core.OrgPrefix:        "/api/admin/org",
 		core.UserPrefix:       "/api/admin/user",
+		VDCPrefix:             "/api/vdc",
 	}
 }
 
@@ -50,6 +51,7 @@ func user() map[string]string {
 	return map[string]string{
 		ServiceURN:            "/api/service",
 		core.DefinitionPrefix: "/api/apidefinition",
+		core.FilePrefix:       "/api/files",
 		core.OrgPrefix:        "/api/org",
 	}
 }

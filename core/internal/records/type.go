@@ -14,6 +14,9 @@ import (
 type Type struct {
 	Name  string // "apiFilter"
 	Media string // the media type of what a record stands for, without suffix
+	// Element starts the names of its elements where that is not its own name,
+	// in upper case: "AdminVdc".
+	Element string
 	// NoReferences: such a record stands for nothing that has an address.
 	NoReferences bool
 
@@ -27,7 +30,12 @@ type column struct {
 }
 
 // Root is the type's name as elements are named after it: "ApiFilter".
-func (t Type) Root() string { return strings.ToUpper(t.Name[:1]) + t.Name[1:] }
+func (t Type) Root() string {
+	if t.Element != "" {
+		return t.Element
+	}
+	return strings.ToUpper(t.Name[:1]) + t.Name[1:]
+}
 
 // attributes are what filters may name.
 func (t Type) attributes() fiql.Attributes {

@@ -18,6 +18,8 @@ const (
 	MediaRight        = "application/vnd.vmware.admin.right"
 	MediaQueryList    = "application/vnd.vmware.vcloud.query.queryList"
 	MediaExtensible   = "application/vnd.vmware.vcloud.apiextensibility"
+	MediaVDC          = "application/vnd.vmware.vcloud.vdc"
+	MediaEntity       = "application/vnd.vmware.vcloud.entity"
 )
 
 // Session is the element that tells a caller who it is and where to go. Each
