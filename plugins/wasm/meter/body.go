@@ -6,6 +6,7 @@ type region struct {
 	cost   int64
 	around int  // the region that it stands in
 	again  bool // something goes back to the loop's header
+	calls  bool // has a call, or one of its loops has
 }
 
 // edit is a place of a function that changes.
@@ -34,7 +35,10 @@ type site struct {
 // function is one function body, read.
 type function struct {
 	code    []byte
-	locals  []byte // the declaration
+	begin   uint32 // of its instructions
+	groups  []byte // of locals, their declaration
+	ngroups uint32
+	locals  uint32 // parameters included
 	regions []region
 	edits   []edit
 	sites   []site
@@ -105,9 +109,11 @@ func (m *module) readBody(r *reader, sig signature) function {
 }
 
 func (s *scanner) readLocals() {
+	n := s.r.count("groups of locals")
+	s.f.ngroups = uint32(n)
 	start := s.r.pos
 	total := uint64(len(s.sig.params))
-	for n := s.r.count("groups of locals"); n > 0 && s.r.err == nil; n-- {
+	for ; n > 0 && s.r.err == nil; n-- {
 		total += uint64(s.r.u32())
 		s.r.byte()
 		if total > maxLocals {
@@ -115,7 +121,8 @@ func (s *scanner) readLocals() {
 		}
 	}
 	s.locals = int(total)
-	s.f.locals = s.r.b[start:s.r.pos]
+	s.f.groups, s.f.locals = s.r.b[start:s.r.pos], uint32(total)
+	s.f.begin = uint32(s.r.pos)
 }
 
 func (s *scanner) charge(n int64) { s.f.regions[s.region].cost += n }
@@ -236,7 +243,7 @@ func (s *scanner) call(op byte) {
 	if s.r.err != nil {
 		return
 	}
-	s.plain = false
+	s.calls()
 	s.edit(at, renumber, f)
 	sig := s.m.types[s.m.funcs[f]]
 	s.charge(int64(len(sig.params) + len(sig.results)))
@@ -248,13 +255,22 @@ func (s *scanner) call(op byte) {
 	s.f.sites = append(s.f.sites, site{region: s.region, callee: f - uint32(s.m.imported)})
 }
 
+// calls notes that the code that is read leaves the function.
+func (s *scanner) calls() {
+	s.plain = false
+	for i := s.region; i > 0 && !s.f.regions[i].calls; i = s.f.regions[i].around {
+		s.f.regions[i].calls = true
+	}
+}
+
 func (s *scanner) callIndirect() {
 	t := s.m.typeIndex(s.r)
 	s.r.u32()
 	if s.r.err != nil {
 		return
 	}
-	s.plain, s.f.bounded = false, false
+	s.calls()
+	s.f.bounded = false
 	sig := s.m.types[t]
 	// Whatever is behind the table may be a function that does not pay.
 	s.charge(unpaidMost + int64(len(sig.params)+len(sig.results)))
@@ -286,7 +302,8 @@ func (s *scanner) bulk(start int, op uint16, index [2]uint32) {
 	if !ok {
 		return
 	}
-	s.plain, s.f.bounded = false, false
+	s.calls()
+	s.f.bounded = false
 	s.charge(10)
 	s.edit(start, callsHelper, uint32(h))
 }

@@ -262,6 +262,7 @@ func TestNamesAreRenumbered(t *testing.T) {
 func FuzzRewrite(f *testing.F) {
 	f.Add(mod())
 	f.Add(runnableWith(4, fn()))
+	f.Add(mod(sec(secDataCount, []byte{0xe0}))) // the engine reads beyond the section
 	f.Add(runnableWith(4, fn(opLoop, blockEmpty, 0x0c, 0, opEnd)))
 	f.Add(runnableWith(4, fn(cat(args(), []byte{0xfc, 10, 0, 0})...)))
 	f.Add(runnableWith(4, fn(cat(args(), []byte{opCall, 1})...), fn(opGlobalGet, 0, 0x1a)))

@@ -135,12 +135,12 @@ func (m *module) rewrite(size int) ([]byte, error) {
 		{secImport, m.readImports},
 		{secFunction, m.readFunctions},
 		{secTable, m.readTables},
-		{secMemory, whole},
+		{secMemory, readMemories},
 		{secGlobal, m.readGlobals},
 		{secExport, m.readExports},
 		{secStart, m.readStart},
 		{secElement, m.readElements},
-		{secDataCount, whole},
+		{secDataCount, readDataCount},
 		{secData, m.readData},
 		{secCode, m.readCode},
 	}
@@ -205,9 +205,6 @@ func (m *module) list(n int, elements []byte, more int, added []byte) []byte {
 	b := appendU32(make([]byte, 0, len(elements)+len(added)+5), uint32(n+more))
 	return append(append(b, elements...), added...)
 }
-
-// whole passes a section on as it is.
-func whole(s *reader) []byte { return s.bytes(s.left()) }
 
 // stubBody asks for fuel.
 func (m *module) stubBody() []byte {

@@ -14,6 +14,7 @@ const (
 	opTailCall   = 0x12
 	opLocalGet   = 0x20
 	opLocalSet   = 0x21
+	opLocalTee   = 0x22
 	opGlobalGet  = 0x23
 	opGlobalSet  = 0x24
 	opMemorySize = 0x3f

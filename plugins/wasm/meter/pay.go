@@ -7,6 +7,9 @@ const (
 	// A function's entry that costs no more than this is paid for with its
 	// first loop, each time round.
 	mergedMost = 64
+	// Loops that count what they have to pay do so up to here; the function's
+	// entry pays that ahead, for what is not paid when the function is left.
+	countedMost = 500
 )
 
 // paidState tells how far the question is settled who pays for a function.
@@ -87,12 +90,13 @@ func settleOne(bodies []function, i int) {
 }
 
 // mergeEntry lets the first loop's header pay for the function's entry, where
-// every call comes by there before it can do anything else.
+// every call comes by there before it can do anything else. An entry that
+// pays ahead for counted loops stays.
 func (f *function) mergeEntry() {
 	if f.first == 0 {
 		return
 	}
-	if cost := f.regions[0].cost; cost <= mergedMost {
+	if cost := f.regions[0].cost; cost <= mergedMost && !f.counts() {
 		f.regions[f.first].cost += cost
 	} else {
 		f.first = 0
@@ -101,19 +105,27 @@ func (f *function) mergeEntry() {
 
 // appendBody appends the new form of a function.
 func (m *module) appendBody(b []byte, f *function) []byte {
-	b = append(b, f.locals...)
-	if f.state != callerPays && f.first == 0 {
-		b = m.appendPay(b, f.regions[0].cost)
+	counts := f.counts()
+	if counts {
+		b = appendU32(b, f.ngroups+1)
+		b = append(append(b, f.groups...), 1, typeI32)
+	} else {
+		b = append(appendU32(b, f.ngroups), f.groups...)
 	}
-	at := uint32(len(f.locals))
+	if f.state != callerPays && f.first == 0 {
+		cost := f.regions[0].cost
+		if counts {
+			cost += countedMost
+		}
+		b = m.appendPay(b, cost)
+	}
+	at := f.begin
 	for _, e := range f.edits {
 		b = append(b, f.code[at:e.at]...)
 		at = e.end
 		switch e.what {
 		case payForLoop:
-			if r := f.regions[e.arg]; r.again {
-				b = m.appendPay(b, r.cost)
-			}
+			b = m.appendLoopPay(b, f, int(e.arg))
 		case renumber:
 			b = appendU32(b, m.shifted(e.arg))
 		case callsHelper:
@@ -121,6 +133,43 @@ func (m *module) appendBody(b []byte, f *function) []byte {
 		}
 	}
 	return append(b, f.code[at:]...)
+}
+
+// counted reports whether a loop counts in a local of the function what it
+// has to pay, and pays when that has become much. Only loops do so that call
+// nothing: their local can stay in a register.
+func (f *function) counted(i int) bool {
+	r := f.regions[i]
+	return r.again && !r.calls && i != f.first && r.cost < countedMost
+}
+
+// counts reports whether a function has loops that do.
+func (f *function) counts() bool {
+	for i := range f.regions {
+		if i > 0 && f.counted(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *module) appendLoopPay(b []byte, f *function, i int) []byte {
+	r := f.regions[i]
+	switch {
+	case !r.again:
+		return b
+	case !f.counted(i):
+		return m.appendPay(b, r.cost)
+	}
+	b = appendU32(append(b, opLocalGet), f.locals)
+	b = append(appendS64(append(b, opI32Const), r.cost), opI32Add)
+	b = appendU32(append(b, opLocalTee), f.locals)
+	b = append(appendS64(append(b, opI32Const), countedMost), opI32GtU, opIf, blockEmpty)
+	b = appendU32(append(b, opGlobalGet), m.fuel())
+	b = appendU32(append(b, opLocalGet), f.locals)
+	b = m.appendCheck(append(b, opI64Extend, opI64Sub))
+	b = appendU32(append(b, opI32Const, 0, opLocalSet), f.locals)
+	return append(b, opEnd)
 }
 
 // appendPay takes so much fuel, and asks for more where there is none left.

@@ -84,12 +84,20 @@ func (m *module) readFunctions(s *reader) []byte {
 }
 
 func (m *module) readTables(s *reader) []byte {
-	start := s.pos
 	for n := s.count("tables"); n > 0 && s.err == nil; n-- {
 		m.table(s)
 	}
-	return s.b[start:s.pos]
+	return s.b[:s.pos]
 }
+
+func readMemories(s *reader) []byte {
+	for n := s.count("memories"); n > 0 && s.err == nil; n-- {
+		limits(s)
+	}
+	return s.b[:s.pos]
+}
+
+func readDataCount(s *reader) []byte { return appendU32(nil, s.u32()) }
 
 func (m *module) readGlobals(s *reader) []byte {
 	n := s.count("globals")
@@ -137,7 +145,8 @@ func within(s *reader, what string, n int) uint32 {
 
 func (m *module) readStart(s *reader) []byte {
 	if m.sections[secStart] == nil {
-		return whole(s)
+		s.byte()
+		return nil
 	}
 	return appendU32(nil, m.shifted(m.function(s)))
 }
