@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-func main() {}
+func main() { println(sink) }
 
 var (
 	document = []byte(`{"id":"urn:vcloud:org:1","name":"acme","roles":["admin","user"],"limits":{"cpu":12,"memory":4096},"tags":{"a":"b","c":"d"}}`)
@@ -43,7 +43,7 @@ func Headers() {
 	h := http.Header{}
 	for part := range strings.SplitSeq(header, ",") {
 		media, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		h.Add(http.CanonicalHeaderKey("x-"+strings.ToLower(media)), params)
+		h.Add("x-"+strings.ToLower(media), params)
 	}
 	sink += len(h)
 }
