@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The kinds of external systems that the product knows.
@@ -59,6 +60,16 @@ type AMQPSettings struct {
 	Exchange, RoutingKey string
 }
 
+// Validate checks that the service can be told where its messages are.
+func (a AMQPSettings) Validate() error {
+	for name, value := range map[string]string{"Exchange": a.Exchange, "RoutingKey": a.RoutingKey} {
+		if value == "" || len(value) > 255 || strings.ContainsFunc(value, unicode.IsControl) {
+			return Errorf(Invalid, "%s %q: a service on AMQP needs 1 to 255 bytes here, without control characters", name, value)
+		}
+	}
+	return nil
+}
+
 // WASMSettings are those of a module. A zero limit means the default.
 type WASMSettings struct {
 	Module      string          // "sha256:<hex>" of an uploaded module
@@ -95,8 +106,14 @@ func DecodeSettings[T any](sys System) (T, error) {
 }
 
 // Triplet is "vendor/name/version": the user name of a service on MQTT, and
-// unique among the systems of its family.
-func (s System) Triplet() string { return s.Vendor + "/" + s.Name + "/" + s.Version }
+// unique among the systems of its family. A service on AMQP has no version,
+// and its namespace is what is unique.
+func (s System) Triplet() string {
+	if s.Kind == KindAMQP {
+		return s.Namespace
+	}
+	return s.Vendor + "/" + s.Name + "/" + s.Version
+}
 
 // IsEndpoint reports whether the system is an external endpoint; all other
 // kinds are external services.
@@ -117,6 +134,15 @@ func SystemID(kind, vendor, name, version string) string {
 	return prefix + vendor + ":" + name + ":" + version
 }
 
+// DerivedID is the id that the system has by what it is: that of its triplet,
+// or of its namespace for a service on AMQP.
+func (s System) DerivedID() string {
+	if s.Kind == KindAMQP {
+		return ServicePrefix + s.Namespace
+	}
+	return SystemID(s.Kind, s.Vendor, s.Name, s.Version)
+}
+
 // UUID is the bare uuid under which the XML API knows the system. It is
 // derived from the id, so it survives deletion and registration anew.
 func (s System) UUID() string {
@@ -128,27 +154,52 @@ func (s System) UUID() string {
 
 var (
 	wordRE    = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}\z`)
+	spaceRE   = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.\-]{0,254}\z`)
 	versionRE = regexp.MustCompile(`\A(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\z`)
 )
+
+// reservedNamespace is that of the product itself.
+const reservedNamespace = "com.vmware.vcloud"
 
 // Validate checks what a registration can be judged by alone; what its kind
 // demands is checked by [Kind.Check].
 func (s System) Validate() error {
+	if err := s.validNames(); err != nil {
+		return err
+	}
 	switch {
-	case !wordRE.MatchString(s.Vendor):
-		return Errorf(Invalid, "vendor %q: 1 to 128 letters, digits, '_', '-' and '.' are needed, starting with a letter, digit or '_'", s.Vendor)
-	case !wordRE.MatchString(s.Name):
-		return Errorf(Invalid, "name %q: 1 to 128 letters, digits, '_', '-' and '.' are needed, starting with a letter, digit or '_'", s.Name)
-	case !versionRE.MatchString(s.Version):
-		return Errorf(Invalid, "version %q: a semantic version without pre-release part is needed, such as 1.0.0", s.Version)
+	case s.Namespace == reservedNamespace:
+		return Errorf(Invalid, "namespace %s: it is reserved; choose one of your own, such as com.acme.backup", s.Namespace)
 	case s.Priority < 0 || s.Priority > 100:
 		return Errorf(Invalid, "priority %d: 0 (last) to 100 (first) is needed", s.Priority)
 	case len(s.Description) > 4096:
 		return Errorf(Invalid, "description: at most 4096 bytes are kept, this one has %d", len(s.Description))
-	case s.ID != SystemID(s.Kind, s.Vendor, s.Name, s.Version):
+	case s.ID != s.DerivedID():
 		return Errorf(Invalid, "id %q does not belong to %s %s", s.ID, s.Kind, s.Triplet())
 	case strings.TrimSpace(s.Kind) == "":
 		return Errorf(Invalid, "kind: the kind of the system is missing")
+	}
+	return nil
+}
+
+// validNames checks what the system's id is made of. In the older flavour
+// vendor and name are texts for people.
+func (s System) validNames() error {
+	const words = "1 to 128 letters, digits, '_', '-' and '.' are needed, starting with a letter, digit or '_'"
+	amqp := s.Kind == KindAMQP
+	switch {
+	case amqp && (len(s.Vendor) > 255 || strings.ContainsFunc(s.Vendor, unicode.IsControl)):
+		return Errorf(Invalid, "vendor: at most 255 bytes without control characters are allowed")
+	case amqp && (s.Name == "" || len(s.Name) > 128 || strings.ContainsFunc(s.Name, unicode.IsControl)):
+		return Errorf(Invalid, "name: a service needs a name of 1 to 128 bytes without control characters")
+	case amqp && !spaceRE.MatchString(s.Namespace):
+		return Errorf(Invalid, "namespace %q: 1 to 255 letters, digits, '_', '-' and '.' are needed, such as com.acme.backup", s.Namespace)
+	case !amqp && !wordRE.MatchString(s.Vendor):
+		return Errorf(Invalid, "vendor %q: %s", s.Vendor, words)
+	case !amqp && !wordRE.MatchString(s.Name):
+		return Errorf(Invalid, "name %q: %s", s.Name, words)
+	case (!amqp || s.Version != "") && !versionRE.MatchString(s.Version):
+		return Errorf(Invalid, "version %q: a semantic version without pre-release part is needed, such as 1.0.0", s.Version)
 	}
 	return nil
 }

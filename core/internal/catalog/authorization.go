@@ -53,6 +53,7 @@ func (c *Catalog) declareAuthorization() {
 	})
 	c.Rules = addTable(c, rules[core.ACLRule]{
 		name: "rule", noun: "ACL rule", prefix: core.RulePrefix,
+		label:  func(r core.ACLRule) string { return r.Name },
 		id:     func(r *core.ACLRule) *string { return &r.ID },
 		meta:   func(r *core.ACLRule) *core.Meta { return &r.Meta },
 		parent: func(r core.ACLRule) string { return r.Action },

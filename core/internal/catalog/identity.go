@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/annex-gateway/annex/core"
 )
@@ -103,6 +104,7 @@ func UserKey(orgID, name string) string { return "name/" + orgID + "/" + strings
 func (c *Catalog) userRules() rules[core.User] {
 	return rules[core.User]{
 		name: "user", noun: "user", prefix: core.UserPrefix,
+		label:   func(u core.User) string { return u.Name },
 		id:      func(u *core.User) *string { return &u.ID },
 		meta:    func(u *core.User) *core.Meta { return &u.Meta },
 		parent:  func(u core.User) string { return u.OrgID },
@@ -144,6 +146,7 @@ func (c *Catalog) holdRole(x *tx, id, orgID string) error {
 func (c *Catalog) roleRules() rules[core.Role] {
 	return rules[core.Role]{
 		name: "role", noun: "role", prefix: core.RolePrefix,
+		label:   func(r core.Role) string { return r.Name },
 		id:      func(r *core.Role) *string { return &r.ID },
 		meta:    func(r *core.Role) *core.Meta { return &r.Meta },
 		parent:  func(r core.Role) string { return r.OrgID },
@@ -185,8 +188,14 @@ func (c *Catalog) rightRules() rules[core.Right] {
 		id:      func(r *core.Right) *string { return &r.ID },
 		meta:    func(r *core.Right) *core.Meta { return &r.Meta },
 		unique:  func(r core.Right) []string { return []string{"name/" + r.Name} },
-		prepare: func(_ context.Context, r *core.Right) error { return checkName("right", r.Name) },
-		keep:    func(r *core.Right, old core.Right) { r.Name, r.ServiceNamespace = old.Name, old.ServiceNamespace },
+		prepare: checkRight,
+		check: func(_ *tx, r, old *core.Right) error {
+			if old != nil && !old.Custom() {
+				return core.Errorf(core.Invalid, "right %s is built in and cannot be changed", r.Name)
+			}
+			return nil
+		},
+		keep: func(r *core.Right, old core.Right) { r.Name, r.ServiceNamespace = old.Name, old.ServiceNamespace },
 		drop: func(_ *tx, r core.Right) error {
 			if !r.Custom() {
 				return core.Errorf(core.Invalid, "right %s is built in and cannot be deleted", r.Name)
@@ -196,9 +205,21 @@ func (c *Catalog) rightRules() rules[core.Right] {
 	}
 }
 
+// checkRight judges the name without the namespace that a custom right's
+// name starts with.
+func checkRight(_ context.Context, r *core.Right) error {
+	name := strings.TrimPrefix(r.Name, "{"+r.ServiceNamespace+"}:")
+	switch {
+	case name == "" || len(name) > 255 || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl):
+		return core.Errorf(core.Invalid, "name %q: a right needs a name of 1 to 255 bytes without control characters and outer spaces", name)
+	}
+	return cmp.Or(checkText("Description", r.Description), checkText("Category", r.Category), checkText("BundleKey", r.BundleKey))
+}
+
 func (c *Catalog) issuerRules() rules[core.Issuer] {
 	return rules[core.Issuer]{
 		name: "issuer", noun: "OpenID Connect issuer", prefix: core.IssuerPrefix,
+		label:  func(i core.Issuer) string { return i.Name },
 		id:     func(i *core.Issuer) *string { return &i.ID },
 		meta:   func(i *core.Issuer) *core.Meta { return &i.Meta },
 		parent: func(i core.Issuer) string { return i.OrgID },

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/annex-gateway/annex/core"
@@ -44,7 +45,7 @@ func (t *tx) refuseIfNamed(noun, id string) error {
 			return storeError(err)
 		}
 		table, by, _ := strings.Cut(strings.TrimPrefix(e.Key, refs+id+"/"), "/")
-		return core.Errorf(core.Conflict, "the %s %q is in use by the %s %q", noun, id, t.c.tables[table].what(), by)
+		return core.Errorf(core.Conflict, "the %s %q is in use by the %s", noun, id, t.c.tables[table].describe(t, by))
 	}
 	return nil
 }
@@ -56,4 +57,13 @@ func (t *tx) named(id string) (bool, error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// describe says for people which entity has that id.
+func (t *Table[E]) describe(x *tx, id string) string {
+	e, err := t.Get(x.ctx, id)
+	if t.label == nil || err != nil {
+		return t.noun + " " + strconv.Quote(id)
+	}
+	return t.noun + " " + strconv.Quote(t.label(e)) + " (" + id + ")"
 }

@@ -29,11 +29,18 @@ func (c *Catalog) systemRules() rules[core.System] {
 			if s.IsEndpoint() {
 				return nil
 			}
-			return []string{"namespace/" + s.Namespace, "uuid/" + s.UUID()}
+			words := []string{"namespace/" + s.Namespace, "uuid/" + s.UUID()}
+			if set, err := core.DecodeSettings[core.AMQPSettings](s); s.Kind == core.KindAMQP && err == nil {
+				words = append(words, "RoutingKey/"+set.RoutingKey)
+			}
+			return words
 		},
 		prepare: c.prepareSystem,
 		keep: func(s *core.System, old core.System) {
-			s.Kind, s.Vendor, s.Name, s.Version, s.Namespace = old.Kind, old.Vendor, old.Name, old.Version, old.Namespace
+			s.Kind, s.Version, s.Namespace = old.Kind, old.Version, old.Namespace
+			if s.Kind != core.KindAMQP { // where they are no part of the id
+				s.Vendor, s.Name = old.Vendor, old.Name
+			}
 		},
 		check: c.checkModule,
 		drop: func(x *tx, s core.System) error {
@@ -57,18 +64,47 @@ func familyNoun(s core.System) string {
 
 // prepareSystem completes a registration and has its kind check it.
 func (c *Catalog) prepareSystem(ctx context.Context, s *core.System) error {
-	s.ID = core.SystemID(s.Kind, s.Vendor, s.Name, s.Version)
-	if s.Namespace == "" && !s.IsEndpoint() {
+	if s.Namespace == "" && s.Version != "" && !s.IsEndpoint() {
 		s.Namespace = s.Vendor + "." + s.Name + "." + s.Version
 	}
+	s.ID = s.DerivedID()
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	kind, ok := c.kinds[s.Kind]
-	if !ok {
-		return core.Errorf(core.Invalid, "kind %q: this gateway serves %s", s.Kind, strings.Join(c.kindNames(), ", "))
+	if s.Kind == core.KindAMQP {
+		set, err := core.DecodeSettings[core.AMQPSettings](*s)
+		if err == nil {
+			err = set.Validate()
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return kind.Check(ctx, *s)
+	kind, ok := c.kinds[s.Kind]
+	switch {
+	case ok:
+		return kind.Check(ctx, *s)
+	case s.Kind == core.KindAMQP:
+		return nil // kept as it is; see dormantStages
+	}
+	return core.Errorf(core.Invalid, "kind %q: this gateway serves %s", s.Kind, strings.Join(c.kindNames(), ", "))
+}
+
+// dormantStages are where services on AMQP may stand on a gateway without a
+// broker for them. They can be registered there all the same, so that what is
+// registered does not depend on how a gateway is configured; calls to them
+// fail with Unavailable.
+func dormantStages() []core.Stage { return []core.Stage{core.OnDispatch, core.OnResponse} }
+
+// stages are where systems of that kind may stand.
+func (c *Catalog) stages(kind string) []core.Stage {
+	if k, ok := c.kinds[kind]; ok {
+		return k.Stages()
+	}
+	if kind == core.KindAMQP {
+		return dormantStages()
+	}
+	return nil
 }
 
 func (c *Catalog) kindNames() []string {
@@ -154,8 +190,7 @@ func (c *Catalog) checkStage(sys core.System, f *core.Filter) error {
 	if !f.ByURL() && sys.IsEndpoint() {
 		return core.Errorf(core.Invalid, "responseContentType: only external services post-process responses; %s is an external endpoint", sys.ID)
 	}
-	kind, ok := c.kinds[sys.Kind]
-	if !ok || !slices.Contains(kind.Stages(), f.Stage) {
+	if !slices.Contains(c.stages(sys.Kind), f.Stage) {
 		return core.Errorf(core.Invalid, "stage %q: a system of kind %s cannot stand there", f.Stage, sys.Kind)
 	}
 	return nil

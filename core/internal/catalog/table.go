@@ -18,7 +18,7 @@ const (
 	kids     = "kids/"     // <parent id>: written whenever a child comes
 	unique   = "unique/"   // <table>/<what>: the id that holds it
 	refs     = "refs/"     // <id>/<table>/<id>: who names whom, and keeps it
-	opKeys   = "opkey/"    // <table>/<operation key>: the id that was created with it
+	opKeys   = "opkey/"    // <table>/<parent id>/<operation key>: the id that was created with it
 )
 
 // present is the value of keys that say all by being there.
@@ -37,6 +37,7 @@ type rules[E any] struct {
 	noun   string // for people
 	prefix string // of ids that the catalog gives; empty when the caller does
 	id     func(*E) *string
+	label  func(E) string // its name, for people
 	meta   func(*E) *core.Meta
 	parent func(E) string // the id of the entity that takes this one along when it goes
 	family string         // the parent's table
@@ -57,7 +58,7 @@ type rules[E any] struct {
 // anyTable is what a table can do without knowing its entity.
 type anyTable interface {
 	dropByID(t *tx, id string) error
-	what() string // its noun
+	describe(t *tx, id string) string // with noun and name, for people
 	decodeAny(e storage.Entry) (any, error)
 }
 
@@ -66,8 +67,6 @@ func addTable[E any](c *Catalog, r rules[E]) *Table[E] {
 	c.tables[r.name] = t
 	return t
 }
-
-func (t *Table[E]) what() string { return t.noun }
 
 func (t *Table[E]) key(id string) string { return registry + t.name + "/" + id }
 
@@ -173,25 +172,6 @@ func (t *Table[E]) Create(ctx context.Context, by string, e E) (E, error) {
 		t.meta(&e).Revision = rev
 	}
 	return e, err
-}
-
-// repeated gives what was created with the same operation key.
-func (t *Table[E]) repeated(x *tx, e *E) (bool, error) {
-	opKey := t.meta(e).OperationKey
-	if opKey == "" {
-		return false, nil
-	}
-	key := opKeys + t.name + "/" + opKey
-	have, err := x.get(key)
-	if err != nil {
-		return false, err
-	}
-	if have.Value == nil {
-		x.put(key, []byte(*t.id(e)))
-		return false, nil
-	}
-	*e, err = t.current(x, string(have.Value), nil)
-	return true, err
 }
 
 // Update replaces the entity by what change makes of it, in the name of by.
@@ -379,8 +359,8 @@ func (t *Table[E]) remove(x *tx, e E) error {
 		}
 	}
 	t.refer(x, *new(E), &e)
-	if k := t.meta(&e).OperationKey; k != "" {
-		x.del(opKeys + t.name + "/" + k)
+	if key, err := t.operation(e); key != "" && err == nil {
+		x.del(key)
 	}
 	x.del(t.key(id))
 	return x.removeKids(id)

@@ -229,13 +229,15 @@ type opened struct {
 
 func (l *Live) open(sys core.System, pause time.Duration) *opened {
 	o := &opened{lease: newLease(), sys: sys}
+	kind, ok := l.cat.Kind(sys.Kind)
+	if !ok { // and there is none before the gateway starts anew
+		o.err = core.Errorf(core.Unavailable, "this gateway has no kind %q", sys.Kind)
+		close(o.ready)
+		l.opts.Log.Warn("calls to a system fail: its kind does not run here", "system", sys.ID, "kind", sys.Kind)
+		return o
+	}
 	l.work.Go(func() {
-		kind, ok := l.cat.Kind(sys.Kind)
-		if !ok {
-			o.err = core.Errorf(core.Unavailable, "this gateway has no kind %q", sys.Kind)
-		} else {
-			o.conn, o.err = openSafely(l.ctx, kind, sys)
-		}
+		o.conn, o.err = openSafely(l.ctx, kind, sys)
 		close(o.ready)
 		if o.err != nil && l.ctx.Err() == nil {
 			l.opts.Log.Error("a system could not be started", "system", sys.ID, "err", o.err, "retry_in", pause)
