@@ -27,6 +27,7 @@ import (
 	"github.com/annex-gateway/annex/core/internal/native"
 	"github.com/annex-gateway/annex/core/internal/pipeline"
 	"github.com/annex-gateway/annex/core/internal/telemetry"
+	"github.com/annex-gateway/annex/core/internal/vxml"
 	"github.com/annex-gateway/annex/storage"
 )
 
@@ -229,7 +230,7 @@ func (g *Gateway) Close() error {
 // chain.
 func reservedPaths() []string {
 	return []string{
-		"/api/admin/extension", "/api/sessions", "/api/versions", "/api/login", "/cloudapi", "/oauth", "/messaging",
+		"/api/admin/extension", "/api/admin/right", "/api/sessions", "/api/versions", "/api/login", "/cloudapi", "/oauth", "/messaging",
 		"/livez", "/readyz", "/metrics", "/.well-known/jwks.json",
 	}
 }
@@ -240,5 +241,12 @@ func (g *Gateway) reserved(path string) bool {
 			return true
 		}
 	}
-	return g.mounts[path] != nil
+	return g.mounts[path] != nil || g.ownSchema(path)
+}
+
+// ownSchema tells the files that describe what this gateway writes. An API
+// that is extended in place of the built-in one has files of its own there.
+func (g *Gateway) ownSchema(path string) bool {
+	_, ok := vxml.Schema(path)
+	return ok && (g.opts.Upstream.URL == "" || g.opts.BuiltIn)
 }

@@ -152,6 +152,12 @@ func (e *Element) Value(name string) string {
 	return ""
 }
 
+// SetText gives e its text.
+func (e *Element) SetText(text string) *Element {
+	e.Text = text
+	return e
+}
+
 // Typed says of which type of the vcloud schema e is, where the schema leaves
 // that open.
 func (e *Element) Typed(name string) *Element {

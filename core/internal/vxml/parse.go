@@ -152,6 +152,8 @@ func (p *parser) start(t xml.StartElement) error {
 		return core.Errorf(core.Invalid, "element %s has more than %d attributes", brief(e.Name), maxElementAttributes)
 	case len(p.stack) == 0 && p.root != nil:
 		return core.Errorf(core.Invalid, "the body has a second root element")
+	case len(p.stack) == 0 && !known(t.Name.Space):
+		return core.Errorf(core.Invalid, "the root element is of the namespace %s; this API knows %s and %s", brief(t.Name.Space), NamespaceVCloud, NamespaceExtension)
 	case len(p.stack) == 0:
 		p.root = e
 	default:
@@ -170,6 +172,13 @@ func (p *parser) start(t xml.StartElement) error {
 	}
 	p.stack = append(p.stack, frame{element: e})
 	return nil
+}
+
+// known tells the namespaces that a document may be of. Clients leave it out,
+// or use a prefix that they forgot to declare, which then stands for itself.
+func known(space string) bool {
+	return !strings.ContainsAny(space, ":/") ||
+		slices.Contains([]string{NamespaceVCloud, NamespaceExtension, NamespaceVersions}, space)
 }
 
 func (p *parser) end() {
@@ -210,7 +219,7 @@ func passes(name string, fromJSON bool) bool {
 	switch name {
 	case "Link", "VCloudExtension":
 		return true
-	case "Href", "Id", "Type", "Name", "OperationKey", "OtherAttributes":
+	case "Href", "Id", "Type", "Name", "OperationKey", "OtherAttributes", "_type":
 		return fromJSON
 	}
 	return false

@@ -12,17 +12,18 @@ import (
 // changed.
 func apiFilters() spec[core.Filter] {
 	return spec[core.Filter]{
-		word: "apifilter", parent: "service", lists: []string{"apifilters"},
-		root: "ApiFilter", media: "application/vnd.vmware.admin.apiFilter", prefix: core.FilterPrefix,
+		word: "apifilter", parent: "service", lists: []string{"apifilters"}, container: "ApiFilters",
+		root: "ApiFilter", media: mediaAdmin + "apiFilter", prefix: core.FilterPrefix,
+		fields:   []string{"UrlPattern", "ResponseContentType"},
 		id:       func(f core.Filter) string { return f.ID },
-		name:     func(core.Filter) string { return "" },
-		revision: func(f core.Filter) uint64 { return f.Revision },
+		meta:     func(f *core.Filter) *core.Meta { return &f.Meta },
 		parentOf: func(f core.Filter) string { return f.System },
 		decode:   decodeAPIFilter,
-		encode: func(e *vxml.Element, f core.Filter) {
+		encode: func(_ *call, e *vxml.Element, f core.Filter) error {
 			e.Leaf("UrlPattern", f.URLPattern).Leaf("ResponseContentType", f.ResponseContentType)
+			return nil
 		},
-		records: records.Filters(),
+		rows: alone(records.Filters()),
 	}
 }
 
@@ -35,7 +36,7 @@ func decodeAPIFilter(body *vxml.Element, service string) (core.Filter, error) {
 	if f.URLPattern != "" {
 		f.Scope = core.ScopeAPI
 	}
-	return f, body.Only("UrlPattern", "ResponseContentType")
+	return f, nil
 }
 
 // onOneLine joins the lines of a pattern that was copied out of a document,

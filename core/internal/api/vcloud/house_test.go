@@ -17,6 +17,7 @@ import (
 	"github.com/annex-gateway/annex/core/internal/catalog"
 	"github.com/annex-gateway/annex/core/internal/identity"
 	"github.com/annex-gateway/annex/core/internal/live"
+	"github.com/annex-gateway/annex/core/internal/vxml/xsdtest"
 	"github.com/annex-gateway/annex/storage"
 	"github.com/annex-gateway/annex/storage/memory"
 )
@@ -136,7 +137,27 @@ func (h *house) expect(w *httptest.ResponseRecorder, status int) string {
 	if w.Code != status {
 		h.Fatalf("status %d, want %d: %s", w.Code, status, w.Body)
 	}
+	h.valid(w)
 	return w.Body.String()
+}
+
+// valid checks a document against the schema files.
+func (h *house) valid(w *httptest.ResponseRecorder) {
+	h.Helper()
+	if media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";"); !strings.HasSuffix(media, "+xml") || w.Body.Len() == 0 {
+		return
+	}
+	if err := xsdtest.Validate(w.Body.Bytes()); err != nil {
+		h.Errorf("not by the schema: %v in\n%s", err, w.Body)
+	}
+}
+
+// make creates something by a body in XML and gives its path.
+func (h *house) make(list, body string) (item, answer string) {
+	h.Helper()
+	w := h.send(h.administrator, "POST", list, body, "Content-Type", "application/xml", "Accept", anyXML)
+	answer = h.expect(w, 201)
+	return strings.TrimPrefix(w.Header().Get("Location"), base), answer
 }
 
 var randomID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)

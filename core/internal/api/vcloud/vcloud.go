@@ -3,6 +3,7 @@
 package vcloud
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -36,8 +37,16 @@ type server struct {
 
 func newServer(d api.Deps) *server {
 	s := &server{Deps: d.WithDefaults()}
+	files := fileDescriptors(d.Catalog)
 	s.resources = map[string]entity{
-		"apifilter": &resource[core.Filter]{spec: apiFilters(), table: d.Catalog.Filters},
+		"apifilter":           &resource[core.Filter]{spec: apiFilters(), table: d.Catalog.Filters},
+		"link":                &resource[core.Link]{spec: serviceLinks(), table: d.Catalog.Links},
+		"apidefinition":       &resource[core.APIDefinition]{spec: apiDefinitions(files), table: d.Catalog.Definitions},
+		"file":                files,
+		"resourceclass":       &resource[core.ResourceClass]{spec: resourceClasses(), table: d.Catalog.Classes},
+		"resourceclassaction": &resource[core.ResourceClassAction]{spec: resourceClassActions(), table: d.Catalog.Actions},
+		"serviceresource":     &resource[core.ServiceResource]{spec: serviceResources(), table: d.Catalog.Resources},
+		"aclrule":             &resource[core.ACLRule]{spec: aclRules(), table: d.Catalog.Rules},
 	}
 	return s
 }
@@ -55,6 +64,9 @@ func (s *server) mount(e *echo.Echo) {
 	mount("/api/sessions", s.login)
 	mount(extensionPath, s.extension, known, provider)
 	e.RouteNotFound(extensionPath+"/*", s.extension, s.writeErrors, known, provider)
+	mount(rightPath, nothing, known, provider)
+	e.RouteNotFound(rightPath+"/*", s.oneRight, s.writeErrors, known, provider)
+	e.RouteNotFound(vxml.SchemaPath+"*", s.schema, s.writeErrors)
 	e.DELETE("/api/session", s.logout, s.writeErrors, known)
 	// What nobody answers gets the error form of /api, not echo's.
 	mount("/api", nothing)
@@ -94,6 +106,8 @@ func (s *server) call(c echo.Context) *call {
 		choice: vxml.Choose(c.Request().Header.Values("Accept")), by: api.Caller(c).UserID,
 	}
 }
+
+func (c *call) ctx() context.Context { return c.Request().Context() }
 
 // answer sends an element.
 func (c *call) answer(status int, media string, e *vxml.Element) error {
@@ -137,31 +151,98 @@ func nothingAt(path string) error {
 //	service/{uuid}/{list}         what belongs to a service
 //	service/{word}/{uuid}         one of that
 //	service/{word}/{uuid}/{list}  what belongs to it
+//
+// and a few words that stand for what can be done with services.
 func (s *server) extension(ec echo.Context) error {
 	c := s.call(ec)
-	path := c.Request().URL.Path
-	words := strings.Split(strings.Trim(strings.TrimPrefix(path, extensionPath), "/"), "/")
+	words := c.words(extensionPath)
 	switch {
 	case words[0] == "":
 		return c.only(verbs{http.MethodGet: c.vmwExtension})
 	case words[0] != "service":
-		return nothingAt(path)
+		return nothingAt(c.Request().URL.Path)
 	case len(words) == 1:
-		return c.only(verbs{http.MethodGet: c.extensionServices})
+		return c.only(verbs{http.MethodGet: c.extensionServices, http.MethodPost: c.createService})
 	}
-	parent, words := "service", words[1:]
-	if _, ok := s.resources[words[0]]; ok {
-		parent, words = words[0], words[1:]
+	if act := c.act(words[1:]); act != nil {
+		return c.only(act)
+	}
+	return c.route(words[1:])
+}
+
+// words are the words of the path behind the prefix.
+func (c *call) words(prefix string) []string {
+	return strings.Split(strings.Trim(strings.TrimPrefix(c.Request().URL.Path, prefix), "/"), "/")
+}
+
+// act is what the words below /service stand for, other than an item or a
+// collection; nil for nothing.
+func (c *call) act(words []string) verbs {
+	switch strings.ToLower(strings.Join(words, "/")) {
+	case "query":
+		return verbs{http.MethodGet: c.services}
+	case "authorizationcheck":
+		return verbs{http.MethodPost: c.checkAll}
+	case "action/clearunusedrights":
+		return verbs{http.MethodPost: c.clearUnusedRights}
+	}
+	if len(words) != 2 || c.resources[wordIn(words[0])] != nil {
+		return nil
+	}
+	switch strings.ToLower(words[1]) {
+	case "rights":
+		return c.rights(words[0])
+	case "authorizationcheck":
+		return verbs{http.MethodPost: func() error { return c.checkOne(words[0]) }}
+	}
+	return nil
+}
+
+// wordIn is the word for a type of items in an address.
+func wordIn(address string) string {
+	if word := strings.ToLower(address); word != "definition" {
+		return word
+	}
+	return "apidefinition"
+}
+
+// route routes to an item or a collection.
+func (c *call) route(words []string) error {
+	parent := "service"
+	if word := wordIn(words[0]); c.resources[word] != nil {
+		parent, words = word, words[1:]
 	}
 	switch {
 	case len(words) == 1 && parent == "service":
-		return c.only(verbs{http.MethodGet: func() error { return c.service(words[0]) }})
+		return c.only(c.serviceItem(words[0]))
 	case len(words) == 1:
-		return c.only(s.resources[parent].item(c, words[0]))
+		return c.only(c.resources[parent].item(c, words[0]))
 	case len(words) == 2:
 		return c.collection(parent, words[0], words[1])
 	}
-	return nothingAt(path)
+	return nothingAt(c.Request().URL.Path)
+}
+
+func (s *server) oneRight(ec echo.Context) error {
+	c := s.call(ec)
+	words := c.words(rightPath)
+	if len(words) != 1 {
+		return nothingAt(c.Request().URL.Path)
+	}
+	return c.right(words[0])
+}
+
+// schema serves the files that describe what this API writes, to everybody.
+func (s *server) schema(ec echo.Context) error {
+	c := s.call(ec)
+	file, ok := vxml.Schema(c.Request().URL.Path)
+	if !ok {
+		return nothingAt(c.Request().URL.Path)
+	}
+	return c.only(verbs{http.MethodGet: func() error {
+		c.Response().Header().Set("Cache-Control", "public, max-age=3600")
+		return c.Blob(http.StatusOK, "application/xml", file)
+	}})
 }
 
 // collection routes to what belongs to one item.
@@ -189,16 +270,21 @@ func (s *server) children(word string) []entity {
 	return out
 }
 
-// body reads the body of a request, whose root must have that name.
-func (c *call) body(root string) (*vxml.Element, error) {
+// body reads the body of a request, whose root must have one of the names. One
+// that is too large or holds too much cannot be used, as clients of this API
+// know it.
+func (c *call) body(roots ...string) (*vxml.Element, error) {
 	r := c.Request()
 	b, err := api.ReadBody(c.Response(), r, c.Limits.Admin)
-	if err != nil {
-		return nil, err
+	var e *vxml.Element
+	if err == nil {
+		e, err = vxml.Parse(r.Header.Get("Content-Type"), b)
 	}
-	e, err := vxml.Parse(r.Header.Get("Content-Type"), b)
-	if err == nil && !e.Is(root) {
-		err = core.Errorf(core.Invalid, "the root element of the body must be %s", root)
+	switch {
+	case core.ErrorCode(err) == core.TooLarge && err != nil:
+		return nil, &core.Error{Code: core.Invalid, Message: core.ErrorMessage(err), Minor: "REQUEST_TOO_LARGE", Err: err}
+	case err == nil && !slices.ContainsFunc(roots, e.Is):
+		return nil, core.Errorf(core.Invalid, "the root element of the body must be %s", strings.Join(roots, " or "))
 	}
 	return e, err
 }

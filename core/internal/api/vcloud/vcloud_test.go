@@ -187,7 +187,7 @@ func TestPages(t *testing.T) {
 			}
 		})
 	}
-	for _, query := range []string{"?page=0", "?page=x", "?pageSize=-1", "?format=xml", "?filter=a==b", "?page=1&page=2", "?page=%zz"} {
+	for _, query := range []string{"?page=0", "?page=x", "?pageSize=-1", "?format=xml", "?filter=a==b", "?sortAsc=a", "?page=1&page=2", "?page=%zz"} {
 		h.expect(h.send(h.administrator, "GET", h.path+"/apifilters"+query, ""), 400)
 	}
 	w := h.send(h.administrator, "GET", h.path+"/apifilters", "", "Accept", "application/vnd.vmware.vcloud.query.references+xml;version=5.1")
@@ -224,9 +224,9 @@ func TestBodiesOfNewFilters(t *testing.T) {
 		"of another root":                    {typeFilter, `<ServiceLink><UrlPattern>/a</UrlPattern></ServiceLink>`, 400, ""},
 		"of nothing":                         {typeFilter, "", 400, ""},
 		"with a document type":               {typeFilter, `<!DOCTYPE ApiFilter [<!ENTITY x "/a">]>` + x("<UrlPattern>&x;</UrlPattern>"), 400, ""},
-		"with a million elements":            {typeFilter, x(strings.Repeat("<a/>", 250_000)), 413, ""},
+		"with a million elements":            {typeFilter, x(strings.Repeat("<a/>", 250_000)), 400, ""},
 		"nested deeply":                      {typeFilter, strings.Repeat("<ApiFilter>", 5_000), 400, ""},
-		"larger than allowed":                {typeFilter, x(strings.Repeat(" ", 1<<20)), 413, ""},
+		"larger than allowed":                {typeFilter, x(strings.Repeat(" ", 1<<20)), 400, ""},
 		"as a form":                          {"application/x-www-form-urlencoded", "urlPattern=/a", 415, ""},
 		"as text":                            {"text/plain", bodyFilter, 415, ""},
 	} {
@@ -314,10 +314,10 @@ func TestWhatIsNotThere(t *testing.T) {
 		"an unknown list":                       {"GET", h.path + "/unknown", 404, ""},
 		"something far below":                   {"GET", h.path + "/apifilters/a/b", 404, ""},
 		"a verb that the root does not take":    {"POST", root, 405, "GET, HEAD"},
-		"a verb that a service does not take":   {"PATCH", h.path, 405, "GET, HEAD"},
+		"a verb that a service does not take":   {"PATCH", h.path, 405, "GET, HEAD, PUT, DELETE"},
 		"a verb that a list does not take":      {"DELETE", h.path + "/apifilters", 405, "GET, HEAD, POST"},
 		"a verb that a filter does not take":    {"PUT", root + "/service/apifilter/" + core.NewUUID(), 405, "GET, HEAD, DELETE"},
-		"a verb that nobody knows":              {"FOO", h.path, 405, "GET, HEAD"},
+		"a verb that nobody knows":              {"FOO", h.path, 405, "GET, HEAD, PUT, DELETE"},
 		"a new version":                         {"POST", "/api/versions", 405, "GET, HEAD"},
 		"reading logins":                        {"GET", "/api/sessions", 405, "POST"},
 		"what is not ours":                      {"GET", "/api/session", 404, ""},
