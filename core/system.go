@@ -182,23 +182,38 @@ func (s System) Validate() error {
 	return nil
 }
 
-// validNames checks what the system's id is made of. In the older flavour
-// vendor and name are texts for people.
+// validNames checks what the system's id is made of.
 func (s System) validNames() error {
 	const words = "1 to 128 letters, digits, '_', '-' and '.' are needed, starting with a letter, digit or '_'"
-	amqp := s.Kind == KindAMQP
 	switch {
-	case amqp && (len(s.Vendor) > 255 || strings.ContainsFunc(s.Vendor, unicode.IsControl)):
-		return Errorf(Invalid, "vendor: at most 255 bytes without control characters are allowed")
-	case amqp && (s.Name == "" || len(s.Name) > 128 || strings.ContainsFunc(s.Name, unicode.IsControl)):
-		return Errorf(Invalid, "name: a service needs a name of 1 to 128 bytes without control characters")
-	case amqp && !spaceRE.MatchString(s.Namespace):
-		return Errorf(Invalid, "namespace %q: 1 to 255 letters, digits, '_', '-' and '.' are needed, such as com.acme.backup", s.Namespace)
-	case !amqp && !wordRE.MatchString(s.Vendor):
+	case s.Kind == KindAMQP:
+		return s.validTexts()
+	case !wordRE.MatchString(s.Vendor):
 		return Errorf(Invalid, "vendor %q: %s", s.Vendor, words)
-	case !amqp && !wordRE.MatchString(s.Name):
+	case !wordRE.MatchString(s.Name):
 		return Errorf(Invalid, "name %q: %s", s.Name, words)
-	case (!amqp || s.Version != "") && !versionRE.MatchString(s.Version):
+	}
+	return s.validVersion()
+}
+
+// validTexts is validNames for the older flavour, where vendor and name are
+// texts for people.
+func (s System) validTexts() error {
+	switch {
+	case len(s.Vendor) > 255 || strings.ContainsFunc(s.Vendor, unicode.IsControl):
+		return Errorf(Invalid, "vendor: at most 255 bytes without control characters are allowed")
+	case s.Name == "" || len(s.Name) > 128 || strings.ContainsFunc(s.Name, unicode.IsControl):
+		return Errorf(Invalid, "name: a service needs a name of 1 to 128 bytes without control characters")
+	case !spaceRE.MatchString(s.Namespace):
+		return Errorf(Invalid, "namespace %q: 1 to 255 letters, digits, '_', '-' and '.' are needed, such as com.acme.backup", s.Namespace)
+	case s.Version == "":
+		return nil
+	}
+	return s.validVersion()
+}
+
+func (s System) validVersion() error {
+	if !versionRE.MatchString(s.Version) {
 		return Errorf(Invalid, "version %q: a semantic version without pre-release part is needed, such as 1.0.0", s.Version)
 	}
 	return nil
