@@ -296,7 +296,7 @@ func (h *house) dial() net.Conn {
 }
 
 // say writes to the connection, line ends and all.
-func (h *house) say(c net.Conn, format string, args ...any) {
+func (h *house) say(c io.Writer, format string, args ...any) {
 	h.Helper()
 	if _, err := fmt.Fprintf(c, format, args...); err != nil {
 		h.Fatal(err)
