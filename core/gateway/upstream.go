@@ -15,8 +15,11 @@ type Upstream struct {
 	URL string
 	// Credentials say on whose behalf it is called: "none" by default, "pass"
 	// for the caller's own as they came, "identity" for the gateway's signed
-	// word on who calls, in X-Annex-Identity.
-	Credentials string
+	// word on who calls, in X-Annex-Identity, "basic" for User and Password,
+	// "header" for a field named Header with the Value.
+	Credentials    string
+	User, Password string
+	Header, Value  string
 	// Trust gives the certificate authorities that it is checked against; nil
 	// for those of this machine.
 	Trust func() *x509.CertPool
@@ -26,7 +29,10 @@ type Upstream struct {
 
 func (u Upstream) open(g *Gateway) (core.Conn, error) {
 	return upstream.New(u.URL, upstream.Options{
-		Credentials: upstream.Credentials{Mode: upstream.Mode(u.Credentials), Sign: g.identity.SignIdentity},
-		Server:      forward.Options{Trust: u.Trust, Guard: u.Guard, Log: g.opts.Log},
+		Credentials: upstream.Credentials{
+			Mode: upstream.Mode(u.Credentials), Sign: g.identity.SignIdentity,
+			User: u.User, Password: u.Password, Header: u.Header, Value: u.Value,
+		},
+		Server: forward.Options{Trust: u.Trust, Guard: u.Guard, Log: g.opts.Log},
 	})
 }
