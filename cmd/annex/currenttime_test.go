@@ -104,8 +104,11 @@ func (p *process) clock(monitor, respond, token string) {
 			p.t.Fatalf("%s: %v", what, t.Error())
 		}
 	}
+	var replying sync.WaitGroup // a call is answered before QoS 2 is through with the reply
 	done("connect", c.Connect())
 	done("subscribe", c.Subscribe(monitor, 2, func(c paho.Client, m paho.Message) {
+		replying.Add(1)
+		defer replying.Done()
 		reply, err := tellTheTime(m.Payload())
 		if err == nil {
 			t := c.Publish(respond, 2, false, reply)
@@ -116,7 +119,10 @@ func (p *process) clock(monitor, respond, token string) {
 			p.t.Errorf("the service: %v in %s", err, m.Payload())
 		}
 	}))
-	p.t.Cleanup(func() { c.Disconnect(0) })
+	p.t.Cleanup(func() {
+		replying.Wait()
+		c.Disconnect(0)
+	})
 }
 
 func tellTheTime(payload []byte) ([]byte, error) {
