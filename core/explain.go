@@ -13,12 +13,13 @@ type Explanation struct {
 	Scope    Scope
 	Tenant   string
 	Filters  []FilterVerdict // every filter there is, by id
+	Before   []Place         // who would be shown the request before it is dispatched, in order
 	Dispatch []Place         // who would be shown the request, in order
 	Checks   []AccessVerdict // what authorization says of each of them
 	Allowed  bool
 	Refusal  string  // why the call would be refused; empty when it would not
 	Native   bool    // whether the native API would be asked, if nobody answers
-	Response []Place // who would be shown a response of that content type, in order
+	Response []Place // who would be shown the response, in order: guests that saw the request, then by its content type
 }
 
 // Place is a system that a call would visit, and the filter that says so.

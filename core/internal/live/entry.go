@@ -64,6 +64,21 @@ func (e *Entry) gone() error {
 	return core.Errorf(core.Unavailable, "%s was just disabled or replaced; repeat the call", e.System.Triplet())
 }
 
+// Around reports whether the system stands around calls. It waits for a
+// connection that is being opened.
+func (e *Entry) Around(ctx context.Context) bool {
+	if e.conn == nil {
+		return false
+	}
+	select {
+	case <-e.conn.ready:
+	case <-ctx.Done():
+		return false
+	}
+	_, ok := e.conn.conn.(core.Around)
+	return ok
+}
+
 // Err tells why the system does not work: nil when it is disabled, opening or
 // in order.
 func (e *Entry) Err() error {

@@ -75,6 +75,7 @@ type call struct {
 	author string      // the system that wrote the response; empty: the native API
 	claim  *core.Claim // of the authenticate stage, until it is resolved
 	plain  bool        // the request asks for codings only that can be undone
+	quiet  bool        // is explained, not led: nothing is told to a trace
 }
 
 // Serve leads a message to its answer. The caller writes the answer, closes

@@ -142,6 +142,7 @@ func (p *Pipeline) dispatch(ctx context.Context, c *call) error {
 		return notFound(c)
 	}
 	c.askPlain()
+	c.msg.Route = core.Route{} // no filter leads to the native API
 	out, err := p.do(ctx, c, "", p.native.Do, streams(p.native))
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 )
 
 func (p *Pipeline) trace(ctx context.Context, c *call, e core.Event) {
-	if p.opts.Trace != nil {
+	if p.opts.Trace != nil && !c.quiet {
 		e.Call = c.msg.ID
 		p.opts.Trace(ctx, e)
 	}
