@@ -27,7 +27,7 @@ func walls() []wall {
 		echo = "github.com/labstack/echo/v4"
 		json = "github.com/go-json-experiment/json"
 	)
-	api := []string{"core", "core/internal/catalog", "core/internal/identity", "core/internal/live", "core/internal/access", "core/internal/api", "core/internal/api/...", "core/internal/query", "core/internal/records", "core/internal/vxml"}
+	api := []string{"core", "core/internal/catalog", "core/internal/identity", "core/internal/live", "core/internal/access", "core/internal/target", "core/internal/api", "core/internal/api/...", "core/internal/query", "core/internal/records", "core/internal/vxml"}
 	return []wall{
 		{pkg: "core"},
 		{pkg: "storage"},

@@ -130,7 +130,7 @@ func (g *Gateway) mount() {
 		}
 	}
 	deps := api.Deps{
-		Catalog: g.catalog, Identity: g.identity, Live: g.live, Log: g.opts.Log,
+		Catalog: g.catalog, Identity: g.identity, Live: g.live, Log: g.opts.Log, Explain: g.road.Explain,
 		Limits: api.Limits{Admin: g.opts.Limits.AdminBody, Module: g.opts.Limits.Module},
 	}
 	g.admin = echo.New()

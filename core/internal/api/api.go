@@ -3,21 +3,25 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 
+	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/catalog"
 	"github.com/annex-gateway/annex/core/internal/identity"
 	"github.com/annex-gateway/annex/core/internal/live"
 )
 
-// Deps is what the admin APIs work with. All fields but Log and Limits are
-// needed.
+// Deps is what the admin APIs work with. All fields but Explain, Log and
+// Limits are needed.
 type Deps struct {
 	Catalog  *catalog.Catalog
 	Identity *identity.Identity
 	Live     *live.Live
-	Log      *slog.Logger // discards by default
-	Limits   Limits
+	// Explain tells where a call would go. Without it nobody can ask.
+	Explain func(context.Context, core.ExplainQuery) core.Explanation
+	Log     *slog.Logger // discards by default
+	Limits  Limits
 }
 
 // Limits bounds what the admin APIs read. A zero limit means the default.

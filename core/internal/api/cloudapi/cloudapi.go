@@ -29,6 +29,7 @@ const (
 	linksPath       = prefix + "/extensions/serviceLinks"
 	definitionsPath = prefix + "/extensions/apiDefinitions"
 	filesPath       = prefix + "/extensions/fileDescriptors"
+	explainPath     = prefix + "/extensions/explain"
 	orgsPath        = prefix + "/1.0.0/orgs"
 	usersPath       = prefix + "/1.0.0/users"
 	rolesPath       = prefix + "/1.0.0/roles"
@@ -68,6 +69,7 @@ func Register(e *echo.Echo, d api.Deps) {
 	a.mountRoleRights(e)
 	mount(a, e, a.issuers())
 	mount(a, e, a.trusted())
+	a.mountExplain(e)
 	a.mountFramework(e)
 }
 

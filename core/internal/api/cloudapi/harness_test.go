@@ -50,6 +50,9 @@ type house struct {
 	tenant   string // a token
 	tenantID string // a user
 	acmeID   string // the tenant's organisation
+
+	asked     core.ExplainQuery // what explain was asked last
+	explained core.Explanation  // what it answers
 }
 
 func newHouse(t *testing.T) *house {
@@ -84,7 +87,10 @@ func newHouseWith(t *testing.T, limits api.Limits) *house {
 	h.addTenant()
 
 	e := echo.New()
-	cloudapi.Register(e, api.Deps{Catalog: cat, Identity: id, Live: l, Limits: limits})
+	cloudapi.Register(e, api.Deps{
+		Catalog: cat, Identity: id, Live: l, Limits: limits,
+		Explain: func(_ context.Context, q core.ExplainQuery) core.Explanation { h.asked = q; return h.explained },
+	})
 	h.handler = edge(e)
 	h.admin = h.login("administrator", core.SystemOrg, adminPassword)
 	h.tenant = h.login("tina@home", "acme", tenantPassword)
