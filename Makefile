@@ -51,8 +51,8 @@ fuzz: ## run every fuzz target for a little while
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: build ## measure everything in turns, and print ratio tables (BENCH=-quick: a smoke test)
+	go run ./.ci/bench $(BENCH)
 
 .PHONY: examples
 examples: ## build the WASM examples into dist/

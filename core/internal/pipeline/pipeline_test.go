@@ -22,7 +22,8 @@ import (
 // fixture is a road with scripted systems: each writes its name into the
 // trail as it is visited.
 type fixture struct {
-	*testing.T
+	testing.TB
+	quiet  bool // leaves no trail
 	cat    *catalog.Catalog
 	live   *live.Live
 	road   *Pipeline
@@ -47,6 +48,9 @@ func (f *fixture) Resolve(_ context.Context, c core.Claim) (core.Caller, error) 
 }
 
 func (f *fixture) note(what string) {
+	if f.quiet {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.trail = append(f.trail, what)
@@ -91,9 +95,9 @@ func (c aroundConn) Response(ctx context.Context, m core.Message) (core.Message,
 }
 func (c aroundConn) Done() { c.f.note(c.sys.Name + ".done") }
 
-func setUp(t *testing.T) *fixture {
-	t.Helper()
-	f := &fixture{T: t, caller: core.Caller{UserID: "urn:vcloud:user:ann", OrgID: "urn:vcloud:org:acme"}, script: map[string]plugintest.Handler{}}
+func setUp(tb testing.TB) *fixture {
+	tb.Helper()
+	f := &fixture{TB: tb, caller: core.Caller{UserID: "urn:vcloud:user:ann", OrgID: "urn:vcloud:org:acme"}, script: map[string]plugintest.Handler{}}
 	var kinds []core.Kind
 	for _, name := range []string{core.KindMQTT, core.KindHTTPS, core.KindWASM} {
 		k := plugintest.NewFake(name)
@@ -102,19 +106,19 @@ func setUp(t *testing.T) *fixture {
 	}
 	kinds[2] = aroundKind{kinds[2].(*plugintest.Fake), f}
 	var err error
-	f.cat, err = catalog.Open(t.Context(), memory.New(), catalog.Options{Published: func(ctx context.Context, r storage.Revision) error {
+	f.cat, err = catalog.Open(tb.Context(), memory.New(), catalog.Options{Published: func(ctx context.Context, r storage.Revision) error {
 		return f.live.Wait(ctx, r)
 	}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := f.cat.Use(kinds); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if f.live, err = live.Start(t.Context(), f.cat, live.Options{}); err != nil {
-		t.Fatal(err)
+	if f.live, err = live.Start(tb.Context(), f.cat, live.Options{}); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(f.live.Close)
+	tb.Cleanup(f.live.Close)
 	native := plugintest.NewFake("native")
 	native.Handle(func(ctx context.Context, sys core.System, m core.Message) (core.Message, error) {
 		f.note("native")
@@ -123,9 +127,9 @@ func setUp(t *testing.T) *fixture {
 		}
 		return m.Answer(textResponse("native")), nil
 	})
-	conn, err := native.Open(t.Context(), native.System("a", "native", "1.0.0"))
+	conn, err := native.Open(tb.Context(), native.System("a", "native", "1.0.0"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f.road = New(f.live, f, conn, Options{
 		VisitLimit: 30 * time.Second,
