@@ -156,7 +156,7 @@ func (h *house) kinds(ctx context.Context, host core.Host) ([]core.Kind, error) 
 	modules, err := wasm.New(ctx, host, wasm.Options{
 		CacheDir: filepath.Join(h.Data, "wasm-cache"), Inspect: inspect.Limits{Bytes: int(h.Limits.Module)},
 		MaxMemoryBytes: h.WASM.MaxMemory, MaxDeadline: h.WASM.MaxDeadline, MaxConcurrency: h.WASM.MaxConcurrency,
-		CompileTimeout: h.WASM.CompileTimeout, BodyBytes: h.Limits.BufferedBody,
+		Compiler: compilerProgram(), CompileTimeout: h.WASM.CompileTimeout, BodyBytes: h.Limits.BufferedBody,
 	})
 	if err != nil {
 		return nil, err

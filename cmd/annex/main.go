@@ -54,7 +54,7 @@ func newRoot(begun *bool) *cobra.Command {
 		"as an HTTPS endpoint, or as a WASM module that runs inside the gateway."
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.PersistentPreRun = func(*cobra.Command, []string) { *begun = true }
-	root.AddCommand(serveCommand(), demoCommand(), configCommand(), adminCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), configCommand(), adminCommand(), versionCommand(), compileCommand())
 	root.AddCommand(operator.Commands()...)
 	return root
 }

@@ -16,6 +16,8 @@ type Options struct {
 	MaxMemoryBytes int64          // greatest memory a registration may ask for; default 1 GiB
 	MaxDeadline    time.Duration  // greatest time limit a registration may ask for; default 10 s
 	MaxConcurrency int            // greatest number of guests a registration may ask for; default 256
+	Compiler       []string       // a program that calls RunCompiler, to compile apart; needs CacheDir; default: compile in this process
+	CompileMemory  int64          // of that program; default 2 GiB
 	CompileTimeout time.Duration  // default 60 s
 	StartTimeout   time.Duration  // for the start functions of one guest; default 5 s
 	Wait           time.Duration  // longest wait for a free guest; default 10 s
@@ -29,6 +31,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxMemoryBytes, 1<<30)
 	setDefault(&o.MaxDeadline, 10*time.Second)
 	setDefault(&o.MaxConcurrency, 256)
+	setDefault(&o.CompileMemory, 2<<30)
 	setDefault(&o.CompileTimeout, time.Minute)
 	setDefault(&o.StartTimeout, 5*time.Second)
 	setDefault(&o.Wait, 10*time.Second)

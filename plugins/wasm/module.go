@@ -16,6 +16,7 @@ import (
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/plugins/wasm/inspect"
+	"github.com/annex-gateway/annex/plugins/wasm/meter"
 )
 
 const digestPrefix = "sha256:"
@@ -124,7 +125,7 @@ func (s *modules) load(ctx context.Context, m *module) {
 	done := make(chan result, 1)
 	go func() {
 		defer func() { <-s.compile }()
-		code, err := s.runtime.compile(ctx, binary)
+		code, err := s.build(ctx, m.digest, binary)
 		if err != nil && ctx.Err() != nil {
 			err = s.slow(m)
 		}
@@ -144,6 +145,21 @@ func (s *modules) load(ctx context.Context, m *module) {
 			_ = r.code.Close(ctx)
 		}
 	}
+}
+
+// build meters a module and compiles it. Where there is a process for that it
+// has the work, and what it made is read from the cache.
+func (s *modules) build(ctx context.Context, digest string, binary []byte) (wazero.CompiledModule, error) {
+	metered, err := meter.Rewrite(binary)
+	if err != nil {
+		return nil, core.WrapError(core.Invalid, err, "module %s cannot be metered: %s", short(digest), err)
+	}
+	if c := (compiler{s.opts}); c.used() {
+		if err := c.fill(ctx, digest, metered); err != nil {
+			return nil, err
+		}
+	}
+	return s.runtime.compile(ctx, metered)
 }
 
 func (s *modules) slow(m *module) error {

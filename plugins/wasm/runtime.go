@@ -41,11 +41,7 @@ func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*host
 			return nil, core.WrapError(core.Unavailable, err, "the cache of compiled WASM modules in %s cannot be used: make it a writable directory", opts.CacheDir)
 		}
 	}
-	config := wazero.NewRuntimeConfig().
-		WithCompilationCache(cache).
-		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst).
-		WithMemoryLimitPages(uint32(opts.MaxMemoryBytes / pageSize)).
-		WithDebugInfoEnabled(false)
+	config := engineConfig(opts.MaxMemoryBytes).WithCompilationCache(cache)
 	r := &hostRuntime{
 		Runtime: wazero.NewRuntimeWithConfig(ctx, config), cache: cache,
 		borders: borders, offers: map[string]map[string]inspect.Signature{},
@@ -72,6 +68,14 @@ func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*host
 		}
 	}
 	return r, nil
+}
+
+// engineConfig is how modules are compiled. What is in the cache depends on it.
+func engineConfig(maxMemory int64) wazero.RuntimeConfig {
+	return wazero.NewRuntimeConfig().
+		WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst).
+		WithMemoryLimitPages(uint32(maxMemory / pageSize)).
+		WithDebugInfoEnabled(false)
 }
 
 // offer installs the host modules of a border.
@@ -135,16 +139,12 @@ func (r *hostRuntime) checkImports(b border, m *inspect.Module) error {
 	return nil
 }
 
-func (r *hostRuntime) compile(ctx context.Context, b []byte) (code wazero.CompiledModule, err error) {
+func (r *hostRuntime) compile(ctx context.Context, metered []byte) (code wazero.CompiledModule, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			code, err = nil, core.WrapError(core.Invalid, fmt.Errorf("panic: %v", p), "the compiler gave up on the module")
 		}
 	}()
-	metered, err := meter.Rewrite(b)
-	if err != nil {
-		return nil, core.WrapError(core.Invalid, err, "the module cannot be metered: %s", err)
-	}
 	code, err = r.CompileModule(ctx, metered)
 	if err != nil {
 		// The compiler's text describes the author's own module; it names

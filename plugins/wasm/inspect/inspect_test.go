@@ -63,6 +63,7 @@ func TestReadAccepts(t *testing.T) {
 			[]byte{0, 0x41, 0, 0x0b, 0}, []byte{1, 0, 0}, []byte{2, 0, 0x41, 0, 0x0b, 0, 0}, []byte{3, 0, 0},
 			[]byte{4, 0x41, 0, 0x0b, 1, 0xd0, 0x70, 0x0b}, []byte{5, 0x70, 0}, []byte{6, 0, 0x41, 0, 0x0b, 0x70, 0}, []byte{7, 0x70, 0}))},
 		{"all forms of data segments", module(section(5, []byte{1, 0, 1}), section(11, []byte{3, 0, 0x41, 0, 0x0b, 1, 'a', 1, 1, 'b', 2, 0, 0x41, 0, 0x0b, 0}))},
+		{"a constant that is a sum", module(section(6, []byte{1, 0x7f, 0, 0x41, 1, 0x41, 2, 0x6a, 0x0b}))},
 		{"a data count before the code", module(oneType(), functions(1), section(12, []byte{0}), code(body()), section(11, []byte{0}))},
 		{"memory with a great maximum", module(section(5, []byte{1, 1, 1}, leb(65536)))},
 	} {
