@@ -54,6 +54,9 @@ install_pyvcloud() {
   need python3 python3 && once pyvcloud "$PYVCLOUD" venv python3 "pyvcloud==$PYVCLOUD"
 }
 
+# It uses the lxml and requests that come with pyvcloud.
+install_xmlwalk() { install_pyvcloud; }
+
 install_gosdk() {
   mkdir -p "$PEER_CACHE/gosdk" && (cd "$here/gosdk" && CGO_ENABLED=0 go build -buildvcs=false -o "$PEER_CACHE/gosdk/gosdk" .)
 }
