@@ -22,10 +22,10 @@ def call(method, href, want, body=None, kind=None):
 
 
 def link(of, rel, kind=None):
-    """The one link with this rel and media type."""
+    """The one link with this rel and media type, or to anything in XML."""
     found = [
         e.get("href") for e in of.findall(f"{{{VCLOUD}}}Link")
-        if e.get("rel") == rel and (kind is None or e.get("type", "").lower() == kind.lower())
+        if e.get("rel") == rel and (e.get("type", "").lower() == kind.lower() if kind else not e.get("type", "").endswith("+json"))
     ]
     assert len(found) == 1, f"{len(found)} links {rel} {kind} in {etree.tostring(of, pretty_print=True).decode()}"
     return found[0]
