@@ -144,6 +144,16 @@ func (b *clientBody) blame(err error) error {
 	return err
 }
 
+// read reports whether nothing more of the body is to come.
+func (b *clientBody) read() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.whole
+}
+
 // finish ends the call's interest in the body. The server then waits for the
 // rest of a small one, which must not take long.
 func (b *clientBody) finish(http1 bool) {

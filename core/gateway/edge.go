@@ -195,6 +195,16 @@ func (x *exchange) serveAdmin(m core.Message) {
 	x.g.admin.ServeHTTP(x.w, r)
 }
 
+// overlap lets an answer begin before its request has ended: by itself
+// net/http would throw away what it still finds of the body. The connection
+// ends with such an answer, for what follows may be the rest of it.
+func (x *exchange) overlap() {
+	if x.r.ProtoMajor == 1 && !x.body.read() {
+		_ = x.w.rc.EnableFullDuplex()
+		x.w.Header().Set("Connection", "close")
+	}
+}
+
 // serveRoad leads the call along the road and writes the answer.
 func (x *exchange) serveRoad(m core.Message) {
 	g, ctx := x.g, x.r.Context()
@@ -205,6 +215,7 @@ func (x *exchange) serveRoad(m core.Message) {
 		x.writeError(m.Request.Path, err)
 		return
 	}
+	x.overlap()
 	resp := *answer.Response
 	if resp.Upgraded != nil || resp.Body.Size() < 0 {
 		var end func()

@@ -197,6 +197,54 @@ func TestStreamsUpgradesAndTrailersPassThrough(t *testing.T) {
 	}
 }
 
+// TestAnswersOverHTTP1DoNotCostTheRequestItsBody: net/http, left alone, throws
+// away up to 256 KiB of a request when its answer begins.
+func TestAnswersOverHTTP1DoNotCostTheRequestItsBody(t *testing.T) {
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_ = http.NewResponseController(w).Flush() // the answer begins first
+		_, _ = io.Copy(w, r.Body)
+	})
+	h := newHouse(t, nil)
+	h.trust(o.Server, "origin")
+	h.endpoint("echo", o.URL, filter(core.ScopeExtAPI, "/echo/.*"))
+	for _, size := range []int64{-1, 200 << 10, 20 << 20} {
+		sent := max(size, 200<<10)
+		pr, pw := io.Pipe()
+		req := h.request("POST", "/ext-api/echo/x", pr, "Authorization", "Bearer "+h.token)
+		req.ContentLength = size
+		transport := &http.Transport{TLSClientConfig: h.tls()}
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetHTTP1(true)
+		go func() {
+			_, err := io.Copy(pw, io.LimitReader(zeros{}, sent))
+			_ = pw.CloseWithError(err)
+		}()
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		if n != sent || err != nil || resp.ProtoMajor != 1 {
+			t.Errorf("of a body of announced size %d %d bytes came back over %s: %v", size, n, resp.Proto, err)
+		}
+		_ = resp.Body.Close()
+		transport.CloseIdleConnections()
+	}
+	t.Run("and what was read to its end keeps its connection", func(t *testing.T) {
+		polite := newOrigin(t, nil)
+		h.endpoint("polite", polite.URL, filter(core.ScopeExtAPI, "/polite/.*"))
+		c := h.dial()
+		r := bufio.NewReader(c)
+		for range 50 {
+			h.say(c, "POST /ext-api/polite/x HTTP/1.1\r\nHost: gw.test\r\nAuthorization: Bearer %s\r\nContent-Length: 3\r\n\r\nabc", h.token)
+			if got := h.hear(r, "POST"); got.status != 200 || got.body != "abc" {
+				t.Fatalf("%d %q", got.status, got.body)
+			}
+		}
+	})
+}
+
 // echoSocket is the other end of a WebSocket, frames and all left out.
 func echoSocket(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") != "websocket" {

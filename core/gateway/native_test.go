@@ -47,7 +47,7 @@ func TestEveryOtherPathIsTheUpstreams(t *testing.T) {
 			"/api/admin":                    {200, !builtIn},
 			"/api/session":                  {200, false},
 			"/api/vApp/vm-1":                {200, true},
-			"/api/query?&type=x;y==z":       {200, true},
+			"/api/vms?&type=x;y==z":         {200, true},
 			"/cloudapi/1.0.0/orgs":          {200, false},
 			"/cloudapi/1.0.0/nothing":       {404, false},
 			"/api/admin/extension":          {200, false},
