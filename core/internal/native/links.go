@@ -138,7 +138,7 @@ func digest(links []*vxml.Element) string {
 // as it gave them, and no coding that could not be undone if links are to be
 // put into the answer.
 func asked(v *live.View, r core.Request) core.Request {
-	if r.Upgrade == "" && r.Method != http.MethodHead && v.HasLinks() {
+	if codings := r.Header.Get("Accept-Encoding"); codings != "gzip" && codings != "identity" && r.Upgrade == "" && r.Method != http.MethodHead && v.HasLinks() {
 		r.Header = coding.Plain(r.Header)
 	}
 	if tags := r.Header.Get("If-Match"); strings.Contains(tags, tagMark) {

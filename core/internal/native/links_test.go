@@ -262,3 +262,18 @@ func TestCodingsThatCannotBeUndoneAreNotAskedFor(t *testing.T) {
 		t.Errorf("with links %q", got)
 	}
 }
+
+func BenchmarkAnswersThatShowNoLinks(b *testing.B) {
+	up := &scripted{}
+	h := open(b, up)
+	h.link(h.service("svc", 50).ID, "x", orgType+"+xml", "")
+	body := core.BytesBody(bytes.Repeat([]byte("<a/>"), 25_000))
+	up.answer = core.Response{Status: 200, Header: core.NewHeader("Content-Type", "application/vnd.vmware.vcloud.vdc+xml"), Body: body}
+	in := call(administrator(), "GET", "/api/vdc/1", "Accept-Encoding", "identity")
+	b.ReportAllocs()
+	for b.Loop() {
+		if m, err := h.Do(b.Context(), in); err != nil || m.Response.Body != body {
+			b.Fatal("the answer was touched", err)
+		}
+	}
+}

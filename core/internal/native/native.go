@@ -201,19 +201,24 @@ func (q reader) find(path string) (page, bool) {
 	case "/api/extensibility":
 		return always(vxml.MediaExtensible, q.extensibility), true
 	}
-	if urn, ok := strings.CutPrefix(path, "/api/entity/"); ok {
-		return page{make: func() (sheet, error) { return q.entity(urn) }}, true
+	rest, ok := strings.CutPrefix(path, "/api/")
+	first, id, more := strings.Cut(rest, "/")
+	switch {
+	case !ok:
+	case first == "service", first == "apidefinitions", first == "apidefinition", first == "files", first == "file":
+		return q.services(path)
+	case !more:
+	case first == "entity":
+		return page{make: func() (sheet, error) { return q.entity(id) }}, true
+	case strings.HasPrefix(rest, "admin/org/") && strings.Count(rest, "/") == 2:
+		return page{make: func() (sheet, error) { return q.org(rest[len("admin/org/"):], vxml.MediaAdminOrg, q.adminView) }}, true
+	case strings.Contains(id, "/"):
+	case first == "org":
+		return page{make: func() (sheet, error) { return q.org(id, vxml.MediaOrg, q.orgView) }}, true
+	case first == "vdc":
+		return page{make: func() (sheet, error) { return q.vdc(id) }}, true
 	}
-	for prefix, show := range map[string]func(id string) (sheet, error){
-		"/api/org/":       func(id string) (sheet, error) { return q.org(id, vxml.MediaOrg, q.orgView) },
-		"/api/admin/org/": func(id string) (sheet, error) { return q.org(id, vxml.MediaAdminOrg, q.adminView) },
-		"/api/vdc/":       q.vdc,
-	} {
-		if id, ok := strings.CutPrefix(path, prefix); ok && !strings.Contains(id, "/") {
-			return page{make: func() (sheet, error) { return show(id) }}, true
-		}
-	}
-	return q.services(path)
+	return page{}, false
 }
 
 // visible returns the organisations that the caller may see, by name.

@@ -45,7 +45,7 @@ func member() core.Caller {
 // house is a native API over a catalog of its own.
 type house struct {
 	*native.Native
-	t    *testing.T
+	t    testing.TB
 	cat  *catalog.Catalog
 	live *live.Live
 }
@@ -56,31 +56,31 @@ func build(t *testing.T) *native.Native {
 }
 
 // open builds a native API in front of an upstream, which may be nil.
-func open(t *testing.T, upstream core.Conn) *house {
-	t.Helper()
-	h := &house{t: t}
+func open(tb testing.TB, upstream core.Conn) *house {
+	tb.Helper()
+	h := &house{t: tb}
 	var err error
-	h.cat, err = catalog.Open(t.Context(), memory.New(), catalog.Options{
+	h.cat, err = catalog.Open(tb.Context(), memory.New(), catalog.Options{
 		Published: func(ctx context.Context, r storage.Revision) error { return h.live.Wait(ctx, r) },
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := h.cat.Use([]core.Kind{plugintest.NewFake(core.KindMQTT)}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if h.live, err = live.Start(t.Context(), h.cat, live.Options{}); err != nil {
-		t.Fatal(err)
+	if h.live, err = live.Start(tb.Context(), h.cat, live.Options{}); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(h.live.Close)
+	tb.Cleanup(h.live.Close)
 	for _, o := range []core.Org{
 		{ID: core.SystemOrgID, Name: core.SystemOrg, Enabled: true},
 		{ID: core.OrgPrefix + other, Name: "other", Enabled: true},
 		{ID: core.OrgPrefix + acme, Name: "acme", DisplayName: "Acme & Sons", Description: "makes <things>", Enabled: true},
 		{ID: core.OrgPrefix + idle, Name: "idle"},
 	} {
-		if _, err := h.cat.Orgs.Create(t.Context(), "", o); err != nil {
-			t.Fatal(err)
+		if _, err := h.cat.Orgs.Create(tb.Context(), "", o); err != nil {
+			tb.Fatal(err)
 		}
 	}
 	h.Native = native.New(native.Options{View: h.live.View, Upstream: upstream})

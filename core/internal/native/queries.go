@@ -166,11 +166,12 @@ func (q reader) list(name, path string, keep func(any) bool) (sheet, error) {
 // show answers a query about records of the named type. A whole collection is
 // shown on one page unless the query says otherwise.
 func (q reader) show(name string, asked query.Query, path string, keep func(any) bool, whole bool) (sheet, error) {
-	i := slices.IndexFunc(kinds(), func(k kind) bool { return k.Name == name })
+	all := kinds()
+	i := slices.IndexFunc(all, func(k kind) bool { return k.Name == name })
 	if i < 0 {
 		return sheet{}, core.Errorf(core.Invalid, "query: type=%s is not known here; GET %s/api/query lists the types", name, q.base)
 	}
-	k := kinds()[i]
+	k := all[i]
 	if k.admin && !q.caller.Provider() {
 		return sheet{}, core.Errorf(core.Forbidden, "query: type=%s is for system administrators", name)
 	}
