@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
+	"iter"
 
 	"github.com/annex-gateway/annex/core"
 )
@@ -61,4 +63,56 @@ func (t *Table[E]) DeleteIn(b *Batch, id string) error {
 		return err
 	}
 	return t.remove(b.x, e)
+}
+
+// UpdateIn is [Table.Update] in a batch. It reports whether change made
+// anything another than it was; what stays the same is not written.
+func (t *Table[E]) UpdateIn(b *Batch, id string, change func(E) (E, error)) (now E, changed bool, err error) {
+	old, err := t.current(b.x, id, nil)
+	if err != nil {
+		return now, false, err
+	}
+	if now, err = change(old); err != nil {
+		return now, false, err
+	}
+	*t.id(&now), *t.meta(&now) = id, *t.meta(&old)
+	if t.keep != nil {
+		t.keep(&now, old)
+	}
+	if same, err := t.same(now, old); same || err != nil {
+		return now, false, err
+	}
+	if t.prepare != nil {
+		if err := t.prepare(b.x.ctx, &now); err != nil {
+			return now, false, err
+		}
+	}
+	if same, err := t.same(now, old); same || err != nil {
+		return now, false, err
+	}
+	t.meta(&now).Modified, t.meta(&now).ModifiedBy = t.c.opts.Now().UTC(), b.by
+	return now, true, t.write(b.x, &now, &old)
+}
+
+// same reports whether two entities are stored alike.
+func (t *Table[E]) same(a, b E) (bool, error) {
+	x, err := t.encode(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := t.encode(b)
+	return bytes.Equal(x, y), err
+}
+
+// UnderIn yields the entities whose parent has that id, and makes the batch
+// fail when another one comes before the commit. What the batch itself made is
+// not among them.
+func (t *Table[E]) UnderIn(b *Batch, parent string) iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
+		if _, err := b.x.get(kids + parent); err != nil {
+			yield(*new(E), err)
+			return
+		}
+		t.Under(b.x.ctx, parent)(yield)
+	}
 }

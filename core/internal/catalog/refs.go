@@ -44,6 +44,9 @@ func (t *tx) refuseIfNamed(noun, id string) error {
 		if err != nil {
 			return storeError(err)
 		}
+		if v, written := t.writes[e.Key]; written && v == nil {
+			continue // whoever named it goes with this change
+		}
 		table, by, _ := strings.Cut(strings.TrimPrefix(e.Key, refs+id+"/"), "/")
 		return core.Errorf(core.Conflict, "the %s %q is in use by the %s", noun, id, t.c.tables[table].describe(t, by))
 	}

@@ -98,6 +98,11 @@ func (m *Identity) HashPassword(ctx context.Context, password string) (string, e
 	return phc{h.cost, salt, tag}.String(), nil
 }
 
+// PasswordIs reports whether a password is the one that was stored.
+func (m *Identity) PasswordIs(ctx context.Context, stored, password string) (bool, error) {
+	return m.passwords.check(ctx, password, stored, false)
+}
+
 // SetPassword gives a user another password and ends the sessions that were
 // opened with the old one.
 func (m *Identity) SetPassword(ctx context.Context, userID, password string) error {

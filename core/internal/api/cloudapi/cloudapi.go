@@ -28,6 +28,7 @@ const (
 	customPath      = prefix + "/extensions/rights"
 	linksPath       = prefix + "/extensions/serviceLinks"
 	definitionsPath = prefix + "/extensions/apiDefinitions"
+	applyPath       = prefix + "/extensions/apply"
 	filesPath       = prefix + "/extensions/fileDescriptors"
 	explainPath     = prefix + "/extensions/explain"
 	orgsPath        = prefix + "/1.0.0/orgs"
@@ -71,6 +72,7 @@ func Register(e *echo.Echo, d api.Deps) {
 	mount(a, e, a.trusted())
 	a.mountExplain(e)
 	a.mountFramework(e)
+	a.mountApply(e)
 }
 
 // verbs are the methods that a path understands.
