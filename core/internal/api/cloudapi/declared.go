@@ -152,9 +152,15 @@ func (d declared[E, D]) existing(x *applying, in D) (string, error) {
 		}
 	}
 	e, err := d.fresh(x, in)
-	if err != nil {
+	if err != nil || d.same == nil {
 		return "", err
 	}
+	return d.alike(x, e)
+}
+
+// alike gives the id of the entity that is the declared one, made before or by
+// the set itself.
+func (d declared[E, D]) alike(x *applying, e E) (string, error) {
 	all := d.table.All(x.ctx)
 	if d.parent != nil && d.parent(e) != "" {
 		all = d.table.UnderIn(x.batch, d.parent(e))
@@ -163,12 +169,13 @@ func (d declared[E, D]) existing(x *applying, in D) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if d.same != nil && d.same(have, e) {
+		if d.same(have, e) {
 			return d.id(have), nil
 		}
 	}
 	for _, m := range x.made[d.kind] {
-		if have, ok := m.entity.(E); ok && d.same(have, e) {
+		have, ok := m.entity.(E)
+		if ok && d.same(have, e) && (d.parent == nil || d.parent(have) == d.parent(e)) {
 			return m.id, nil // it is given twice
 		}
 	}
@@ -336,55 +343,6 @@ func (d declared[E, D]) pruneUnder(x *applying, parent string) error {
 		x.changes = append(x.changes, c)
 	}
 	return nil
-}
-
-func (d declared[E, D]) isKnown(x *applying, e E, name string) bool {
-	return d.name(x, e) == name || d.known != nil && d.known(e, name)
-}
-
-// find gives the entity that a name means: its own, or with that of its parent
-// in front.
-func (d declared[E, D]) find(x *applying, name, org string) (string, error) {
-	parent, last := "", name
-	if i := strings.LastIndexByte(name, '/'); i > 0 && d.parentKinds != nil {
-		if id, err := x.findAny(d.parentKinds, name[:i], ""); err == nil {
-			parent, last = id, name[i+1:]
-		}
-	}
-	var ids []string
-	take := func(e E) {
-		switch {
-		case parent != "" && d.parent(e) == parent && d.name(x, e) == last, d.isKnown(x, e, name):
-		default:
-			return
-		}
-		if org != "" && d.org != nil && d.org(e) != "" && d.org(e) != org {
-			return
-		}
-		if id := d.id(e); !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	for _, m := range x.made[d.kind] {
-		if e, ok := m.entity.(E); ok {
-			take(e)
-		}
-	}
-	for e, err := range d.table.All(x.ctx) {
-		if err != nil {
-			return "", err
-		}
-		if d.shows == nil || d.shows(x.by, e) {
-			take(e)
-		}
-	}
-	switch len(ids) {
-	case 1:
-		return ids[0], nil
-	case 0:
-		return "", core.Errorf(core.NotFound, "there is no %s %q, here or in the set", d.noun, name)
-	}
-	return "", core.Errorf(core.Conflict, "%d entities are named %q; give the id of the %s: %s", len(ids), name, d.noun, strings.Join(ids[:2], ", "))
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
