@@ -156,7 +156,7 @@ func newApplying(ctx context.Context, a *cloud, by actor, b *catalog.Batch) *app
 func (x *applying) run(in applyForm) error {
 	for i, o := range in.Objects {
 		if !slices.ContainsFunc(x.kinds, func(k declaredKind) bool { return k.word() == o.Kind }) {
-			return core.Errorf(core.Invalid, "%s: kind %q: one of %s is needed", place(i, o), o.Kind, x.kindWords())
+			return core.Errorf(core.Invalid, "%s: kind %q: one of %s is needed", placeInSet(i, o), o.Kind, x.kindWords())
 		}
 	}
 	for _, k := range x.kinds {
@@ -164,7 +164,7 @@ func (x *applying) run(in applyForm) error {
 			if o.Kind != k.word() {
 				continue
 			}
-			if err := k.apply(x, place(i, o), o.Object); err != nil {
+			if err := k.apply(x, placeInSet(i, o), o.Object); err != nil {
 				return err
 			}
 		}
@@ -191,8 +191,8 @@ func (x *applying) kindWords() string {
 	return list
 }
 
-// place says where an object of the set is.
-func place(i int, o declaredForm) string {
+// placeInSet says where an object of the set is.
+func placeInSet(i int, o declaredForm) string {
 	if o.At != "" {
 		return o.At
 	}
