@@ -180,7 +180,7 @@ func (p *page) read(name string) string {
 func (p *page) run() {
 	p.Helper()
 	p.save("page.sh", p.script())
-	ctx, cancel := context.WithTimeout(p.Context(), 80*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context(), 4*time.Minute) // of no use but to end what hangs
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "page.sh")
 	cmd.Dir, cmd.Env = p.dir, p.environment()

@@ -91,8 +91,17 @@ func (h *house) address() string { return strings.TrimPrefix(h.server.URL, "http
 
 // serveEndpoint shows what it was sent, and answers what it is told to.
 func (h *house) serveEndpoint(w http.ResponseWriter, r *http.Request) {
-	h.requests <- r
-	m := <-h.answers
+	var m message
+	select {
+	case h.requests <- r:
+	case <-r.Context().Done():
+		return
+	}
+	select {
+	case m = <-h.answers:
+	case <-r.Context().Done():
+		return
+	}
 	for _, f := range m.header {
 		w.Header().Add(f.name, f.value)
 	}

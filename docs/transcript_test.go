@@ -54,17 +54,17 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			play(t, openHouse(t), file, string(text))
+			play(t, openHouse(t), bindings{}, file, string(text))
 		})
 	}
 }
 
-// play runs a transcript to its end or to the first difference.
-func play(t *testing.T, h *house, file, text string) {
+// play runs a transcript to its end or to the first difference. It knows the
+// values from the beginning, and adds to them.
+func play(t *testing.T, h *house, values bindings, file, text string) {
 	t.Helper()
-	p := &player{T: t, house: h, services: map[string]*service{}, values: bindings{
-		"host": h.address(), "endpoint": h.endpoint.URL, "admin": h.admin,
-	}}
+	values["host"], values["endpoint"], values["admin"] = h.address(), h.endpoint.URL, h.admin
+	p := &player{T: t, house: h, services: map[string]*service{}, values: values}
 	steps := stepsOf(text)
 	if len(steps) == 0 {
 		t.Fatalf("%s has no heading", file)
@@ -271,10 +271,15 @@ func (p *player) endpointGets(want message) error {
 
 func (p *player) endpointAnswers(text string) error {
 	text, err := p.values.fill(text)
-	if err == nil {
-		p.house.answers <- messageOf(text)
+	if err != nil {
+		return err
 	}
-	return err
+	select {
+	case p.house.answers <- messageOf(text):
+		return nil
+	case <-time.After(hang):
+		return errors.New("the endpoint was not asked")
+	}
 }
 
 // service is a service on the messaging bus.
