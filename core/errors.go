@@ -91,3 +91,13 @@ func ErrorMessage(err error) string {
 	}
 	return "internal error; the gateway's log has the details under the request id"
 }
+
+// Answered is the error of reading a body that a system stopped on its way
+// with an answer of its own: where nothing has been answered yet, the call
+// gets that answer.
+type Answered struct{ Response Response }
+
+// Error says that this is so.
+func (a *Answered) Error() string {
+	return fmt.Sprintf("the call was answered with %d while its body was read", a.Response.Status)
+}

@@ -78,6 +78,11 @@ type WASMSettings struct {
 	DeadlineMS  int64           // guest time of one call; default 100 ms
 	Concurrency int             // guests at once; default 4 times the processors
 	Rewrite     bool            // may change the method and the path of a request
+
+	Border   string            `json:",omitempty"` // "http-wasm", "proxy-wasm" or "annex"; default: what the module is written for
+	Clusters map[string]string `json:",omitempty"` // where guests may call: a name, and https://host:port
+	VMConfig json.RawMessage   `json:",omitempty"` // of a proxy-wasm guest's machine; Config is its plugin's
+	RootID   string            `json:",omitempty"` // which plugin of a proxy-wasm module is meant
 }
 
 // EncodeSettings gives the bytes for System.Settings.

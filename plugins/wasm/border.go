@@ -31,7 +31,18 @@ type linker interface {
 	// own is the name that the module is imported by.
 	own() string
 	// link makes it for m.
-	link(ctx context.Context, r wazero.Runtime, m *inspect.Module) (api.Module, error)
+	link(ctx context.Context, r wazero.Runtime, m *inspect.Module) (*linked, error)
+}
+
+// linked is a host module that was made for one module.
+type linked struct {
+	mod  api.Module
+	code wazero.CompiledModule
+}
+
+func (l *linked) close(ctx context.Context) {
+	_ = l.mod.Close(ctx)
+	_ = l.code.Close(ctx)
 }
 
 // session is one guest's side of a border.
@@ -69,7 +80,7 @@ func (m *module) withLinks(ctx context.Context) context.Context {
 	}
 	return experimental.WithImportResolver(ctx, func(name string) api.Module {
 		if name == l.own() {
-			return m.linked
+			return m.linked.mod
 		}
 		return nil
 	})

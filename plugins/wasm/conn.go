@@ -15,8 +15,9 @@ const unhealthy = 5
 
 // Conn is a running module.
 type Conn struct {
-	pool *pool
-	once sync.Once
+	pool  *pool
+	fleet *fleet // of the proxy-wasm border; nil for the others
+	once  sync.Once
 
 	calls, failures, timeouts, refused atomic.Uint64
 	inARow                             atomic.Int64
@@ -62,13 +63,13 @@ func (c *Conn) Do(ctx context.Context, m core.Message) (core.Message, error) {
 	switch {
 	case err != nil:
 		return m, err
-	case m.Route.Stage == core.OnAuthorize && v.state == visitOver:
+	case m.Route.Stage == core.OnAuthorize && v.ended():
 		return m, core.Errorf(core.Forbidden, "WASM extension '%s' refuses the call", c.pool.set.name)
-	case m.Route.Stage == core.OnAuthorize, m.Route.Stage == core.OnLog && v.state == visitOver:
+	case m.Route.Stage == core.OnAuthorize, m.Route.Stage == core.OnLog && v.ended():
 		return m, nil
 	case !answered:
 		return out, nil
-	case v.state == visitOver:
+	case v.ended():
 		_ = m.Response.Body.Close()
 		return out, nil
 	}
@@ -98,7 +99,22 @@ func (c *Conn) Begin(ctx context.Context) (core.Visit, error) {
 	return v, nil
 }
 
-func (c *Conn) begin(ctx context.Context) (*visit, error) {
+// stay is a visit as Do needs it.
+type stay interface {
+	core.Visit
+	// ended reports whether the guest has had its last word.
+	ended() bool
+	finish(ctx context.Context)
+}
+
+func (c *Conn) begin(ctx context.Context) (stay, error) {
+	if c.fleet != nil {
+		s, err := c.beginStream(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
 	g, err := c.pool.acquire(ctx)
 	switch {
 	case err == nil:
@@ -126,7 +142,12 @@ func (c *Conn) Ready() error {
 // Close lets calls in flight end, for as long as the options say, and frees
 // the guests.
 func (c *Conn) Close() error {
-	c.once.Do(func() { c.pool.close(context.Background(), c.pool.kind.opts.Grace) })
+	c.once.Do(func() {
+		if c.fleet != nil {
+			c.fleet.close(c.pool.kind.opts.Grace)
+		}
+		c.pool.close(context.Background(), c.pool.kind.opts.Grace)
+	})
 	return nil
 }
 
@@ -224,6 +245,8 @@ func (v *visit) finish(ctx context.Context) {
 	}
 	v.over(ctx)
 }
+
+func (v *visit) ended() bool { return v.state == visitOver }
 
 func (v *visit) run(ctx context.Context, work func(context.Context) error) error {
 	refused := v.x.refused

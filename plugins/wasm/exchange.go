@@ -55,6 +55,15 @@ func (x *exchange) respond(r core.Response) {
 	}
 }
 
+// uri is the request target as the guest has left it.
+func (x *exchange) uri() string {
+	r := x.msg.Request
+	if x.target != nil {
+		r.Path, r.RawPath, r.RawQuery = x.target.path, x.target.rawPath, x.target.rawQuery
+	}
+	return targetOf(r)
+}
+
 // request is the message to go on with.
 func (x *exchange) request() core.Message {
 	m := x.msg

@@ -85,14 +85,7 @@ func (h *handler) getURI(p params) uint64 {
 	return h.put(p.u32(0), p.u32(1), h.uri())
 }
 
-func (h *handler) uri() string {
-	x := h.call()
-	r := x.msg.Request
-	if x.target != nil {
-		r.Path, r.RawPath, r.RawQuery = x.target.path, x.target.rawPath, x.target.rawQuery
-	}
-	return targetOf(r)
-}
+func (h *handler) uri() string { return h.call().uri() }
 
 func (h *handler) setURI(p params) uint64 {
 	x := h.call()

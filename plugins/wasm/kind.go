@@ -2,6 +2,9 @@ package wasm
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -25,6 +28,14 @@ type Options struct {
 	Idle           time.Duration  // a guest unused for so long is given up; default 1 min
 	BodyBytes      int64          // greatest body that is buffered; default 10 MiB
 	LogLines       int            // of one system in a second; default 100
+	SharedBytes    int64          // shared data and queues of one proxy-wasm system; default 8 MiB
+
+	// Guard judges every address that guests call, before it is dialled. Nil:
+	// guests call nobody.
+	Guard func(netip.AddrPort) error
+	// Trust gives the certificate authorities for these calls, beside those
+	// that are registered with the host. Nil: there are none.
+	Trust func() *x509.CertPool
 }
 
 func (o Options) withDefaults() Options {
@@ -39,6 +50,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Idle, time.Minute)
 	setDefault(&o.BodyBytes, 10<<20)
 	setDefault(&o.LogLines, 100)
+	setDefault(&o.SharedBytes, 8<<20)
 	if o.Inspect.Bytes == 0 {
 		o.Inspect.Bytes = 64 << 20
 	}
@@ -54,9 +66,11 @@ func setDefault[T int | int64 | time.Duration](p *T, v T) {
 
 // Kind is the kind of external system that is a WebAssembly module.
 type Kind struct {
-	opts    Options
-	host    core.Host
-	modules *modules
+	opts     Options
+	host     core.Host
+	modules  *modules
+	outbound *outbound
+	metrics  metricsBook
 }
 
 // New makes the kind. The host must be a [core.ModuleSource] for systems to
@@ -71,7 +85,7 @@ func New(ctx context.Context, host core.Host, opts Options) (*Kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kind{opts: opts, host: host, modules: m}, nil
+	return &Kind{opts: opts, host: host, modules: m, outbound: newOutbound(host, opts)}, nil
 }
 
 // Name is the word in System.Kind.
@@ -85,12 +99,11 @@ func (k *Kind) Stages() []core.Stage {
 // Check compiles the module and starts one guest. It leaves nothing behind
 // but the compiled code in the cache.
 func (k *Kind) Check(ctx context.Context, sys core.System) error {
-	p, err := k.newPool(ctx, sys)
+	c, err := k.open(ctx, sys)
 	if err != nil {
 		return asInvalid(err)
 	}
-	p.close(ctx, k.opts.Grace)
-	return nil
+	return c.Close()
 }
 
 // asInvalid gives the code that a registration's errors have, unless it was
@@ -105,11 +118,25 @@ func asInvalid(err error) error {
 
 // Open compiles the module and starts its first guest.
 func (k *Kind) Open(ctx context.Context, sys core.System) (core.Conn, error) {
+	c, err := k.open(ctx, sys)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (k *Kind) open(ctx context.Context, sys core.System) (*Conn, error) {
 	p, err := k.newPool(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(p), nil
+	c := newConn(p)
+	if _, ok := p.mod.border.(proxyWASM); ok {
+		if c.fleet, err = launch(ctx, c); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
 }
 
 func (k *Kind) newPool(ctx context.Context, sys core.System) (*pool, error) {
@@ -125,6 +152,10 @@ func (k *Kind) newPool(ctx context.Context, sys core.System) (*pool, error) {
 		k.modules.release(ctx, mod)
 		return nil, core.Errorf(core.Invalid, "the module starts with %d bytes of memory and the registration allows %d: raise memoryBytes", need, set.memory)
 	}
+	if name := mod.border.name(); set.border != "" && set.border != name {
+		k.modules.release(ctx, mod)
+		return nil, core.Errorf(core.Invalid, "border %q: the module is written for the border %s", set.border, name)
+	}
 	p := newPool(k, mod, set)
 	g, err := p.acquire(ctx)
 	if err != nil {
@@ -136,7 +167,10 @@ func (k *Kind) newPool(ctx context.Context, sys core.System) (*pool, error) {
 }
 
 // Close frees the runtime. All Conns must be closed before.
-func (k *Kind) Close() error { return k.modules.close() }
+func (k *Kind) Close() error {
+	k.outbound.close()
+	return k.modules.close()
+}
 
 // settings are those of a registration, with defaults filled in.
 type settings struct {
@@ -148,6 +182,10 @@ type settings struct {
 	deadline    time.Duration
 	concurrency int
 	rewrite     bool
+	border      string // the registration says so; empty: the module alone does
+	vmConfig    []byte // of the proxy-wasm border, as rootID
+	rootID      string
+	clusters    clusters
 }
 
 func (k *Kind) settings(sys core.System) (settings, error) {
@@ -171,8 +209,13 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	if string(w.Config) == "null" {
 		w.Config = nil
 	}
+	at, err := k.parseClusters(w.Clusters)
+	if err != nil {
+		return settings{}, err
+	}
 	return settings{
 		name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: w.Config, memory: w.MemoryBytes,
 		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
+		border: w.Border, vmConfig: w.VMConfig, rootID: w.RootID, clusters: at,
 	}, nil
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/plugins/wasm/inspect"
@@ -52,11 +51,11 @@ type module struct {
 	info   *inspect.Module
 	code   wazero.CompiledModule
 	border border
-	linked api.Module // the host module that it alone imports from; nil for none
+	linked *linked // the host module that it alone imports from; nil for none
 }
 
 func newModules(ctx context.Context, source core.ModuleSource, opts Options) (*modules, error) {
-	r, err := newHostRuntime(ctx, opts, httpWASM{})
+	r, err := newHostRuntime(ctx, opts, proxyWASM{}, httpWASM{})
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +182,7 @@ func (s *modules) release(ctx context.Context, m *module) {
 		delete(s.entries, m.digest)
 	}
 	if m.linked != nil {
-		_ = m.linked.Close(ctx)
+		m.linked.close(ctx)
 	}
 	if m.code != nil {
 		_ = m.code.Close(ctx)

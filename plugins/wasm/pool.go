@@ -18,6 +18,7 @@ type pool struct {
 	set  settings
 	log  *guestLog
 
+	metrics *guestMetrics
 	refills atomic.Uint64 // times that guests asked whether they may go on
 
 	slots chan struct{} // one token for every guest that is taken
@@ -36,6 +37,8 @@ func newPool(k *Kind, mod *module, set settings) *pool {
 		log:   &guestLog{log: k.host.Log().With("system", set.triplet), limit: k.opts.LogLines},
 		slots: make(chan struct{}, set.concurrency),
 		all:   map[*guest]struct{}{},
+
+		metrics: k.metrics.take(set.triplet),
 	}
 }
 
@@ -143,6 +146,7 @@ func (p *pool) discard(ctx context.Context, gone []*guest, n int) {
 	p.mu.Unlock()
 	if last {
 		p.kind.modules.release(ctx, p.mod)
+		p.kind.metrics.leave(p.set.triplet)
 	}
 }
 

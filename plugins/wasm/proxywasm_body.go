@@ -1,0 +1,295 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// chunkBytes is how much of a streaming body a guest is shown at a time.
+const chunkBytes = 32 << 10
+
+// bodyHook shows a guest a body on its way: piece by piece as it is pulled
+// through, or whole where the guest holds it back. It belongs to whoever reads
+// the body; the buffer and the trailers are shown on the guest's turn.
+type bodyHook struct {
+	s        *proxyCall
+	side     int
+	what     string // for messages
+	src      *core.Body
+	in       io.ReadCloser // the source, once it is read as a stream
+	limit    int64
+	buffer   []byte // what the guest is shown
+	shown    bool   // a callback runs, or the guest holds the buffer back
+	out      []byte // what goes on
+	holding  bool   // the guest said to wait
+	ended    bool   // the source is read to its end, and shown
+	err      error
+	trailers *fields
+	closing  sync.Once
+	closed   chan struct{}
+}
+
+// hook makes a hook for a body that the guest wants to see, or nil.
+func (s *proxyCall) hook(side int, src *core.Body) (*bodyHook, error) {
+	names := [...]string{"proxy_on_request_body", "proxy_on_response_body"}
+	tails := [...]string{"proxy_on_request_trailers", "proxy_on_response_trailers"}
+	if src.Size() == 0 || !s.vm.has(names[side]) && !s.vm.has(tails[side]) || s.lone && side == requestSide {
+		return nil, nil //nolint:nilnil // no hook is needed
+	}
+	h := &bodyHook{
+		s: s, side: side, what: [...]string{"request", "answer"}[side], src: src,
+		limit: s.vm.guest.pool.kind.opts.BodyBytes, closed: make(chan struct{}),
+	}
+	if side == requestSide && s.x.msg.Route.Stage == core.OnAuthorize {
+		// Others read the body after this stage: it must stay whole.
+		if _, err := src.Bytes(h.limit); err != nil {
+			return nil, h.fault(err)
+		}
+	}
+	s.hooks[side] = h
+	return h, nil
+}
+
+// prime shows what the guest is to see before the message goes on. That is
+// all of it where it is at hand; of a request the beginning, so that the guest
+// can still answer; and where it is held as much as it takes.
+func (h *bodyHook) prime(ctx context.Context, held bool) error {
+	if h.src.Buffered() {
+		return h.whole(ctx)
+	}
+	if h.side == responseSide && !held {
+		return nil
+	}
+	for len(h.out) == 0 || h.holding {
+		if err := h.step(ctx, h.readWithin); err != nil || h.ended || h.s.over() {
+			return err
+		}
+	}
+	return nil
+}
+
+// whole shows a body whose bytes are at hand.
+func (h *bodyHook) whole(ctx context.Context) error {
+	b, err := h.src.Bytes(h.limit)
+	if err != nil {
+		return h.fault(err)
+	}
+	return h.finish(ctx, bytes.Clone(b))
+}
+
+// body is what goes on in place of the source.
+func (h *bodyHook) body() *core.Body {
+	trailer := func() http.Header {
+		if h.trailers != nil {
+			return h.trailers.result().Clone()
+		}
+		return h.src.Trailer()
+	}
+	if h.ended {
+		return core.BytesBody(h.out).WithTrailer(trailer)
+	}
+	return core.StreamBody(h, -1).WithTrailer(trailer)
+}
+
+// Read pulls the body through the guest.
+func (h *bodyHook) Read(p []byte) (int, error) {
+	for len(h.out) == 0 {
+		switch {
+		case h.err != nil:
+			return 0, h.err
+		case h.ended:
+			return 0, io.EOF
+		}
+		if err := h.pull(); err != nil {
+			h.err = err
+		}
+	}
+	n := copy(p, h.out)
+	h.out = h.out[n:]
+	return n, nil
+}
+
+// pull is a step beyond the visit that the body came with.
+func (h *bodyHook) pull() error {
+	ctx, cancel := context.WithCancel(h.s.life)
+	defer cancel()
+	go func() {
+		select {
+		case <-h.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := h.step(ctx, func(_ context.Context, b []byte) (int, error) { return h.in.Read(b) })
+	if err != nil {
+		return h.s.fault(ctx, err)
+	}
+	if r := h.s.answered(); r != nil {
+		return &core.Answered{Response: *r}
+	}
+	return nil
+}
+
+// Close gives up the source.
+func (h *bodyHook) Close() error {
+	err := error(nil)
+	h.closing.Do(func() {
+		close(h.closed)
+		if h.in != nil {
+			err = h.in.Close()
+		} else {
+			err = h.src.Close()
+		}
+	})
+	return err
+}
+
+// step reads one piece and shows it. Where the guest holds the body back and
+// waits for something else, that is waited for first.
+func (h *bodyHook) step(ctx context.Context, read func(context.Context, []byte) (int, error)) error {
+	if h.holding && !h.s.idle() {
+		if err := h.wait(ctx, false); err != nil || h.s.over() || !h.holding {
+			return err
+		}
+	}
+	if h.in == nil {
+		h.in = h.src.Open()
+	}
+	piece := make([]byte, chunkBytes)
+	n, err := read(ctx, piece)
+	switch {
+	case err == nil:
+		return h.show(ctx, piece[:n], false)
+	case errors.Is(err, io.EOF):
+		return h.finish(ctx, piece[:n])
+	}
+	return h.fault(err)
+}
+
+// readWithin reads for as long as ctx lasts.
+func (h *bodyHook) readWithin(ctx context.Context, b []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	got, in := make(chan result, 1), h.in
+	go func() {
+		n, err := in.Read(b)
+		got <- result{n, err}
+	}()
+	select {
+	case r := <-got:
+		return r.n, r.err
+	case <-ctx.Done():
+		h.err = core.ErrBodyTaken // somebody still reads it
+		return 0, context.Cause(ctx)
+	}
+}
+
+// finish shows the last piece and the trailers, and waits until all may go on.
+func (h *bodyHook) finish(ctx context.Context, last []byte) error {
+	trailer := h.src.Trailer()
+	tail := [...]string{"proxy_on_request_trailers", "proxy_on_response_trailers"}[h.side]
+	trailing := len(trailer) > 0 && h.s.vm.has(tail)
+	if !trailing || len(last) > 0 {
+		if err := h.show(ctx, last, !trailing); err != nil || h.s.over() {
+			return err
+		}
+	}
+	if trailing {
+		if err := h.showTrailers(ctx, tail, trailer); err != nil || h.s.over() {
+			return err
+		}
+	}
+	for h.holding && !h.s.over() {
+		if err := h.wait(ctx, true); err != nil {
+			return err
+		}
+	}
+	h.ended = true
+	return nil
+}
+
+// show gives the guest a further piece.
+func (h *bodyHook) show(ctx context.Context, piece []byte, last bool) error {
+	if int64(len(h.buffer)+len(piece)) > h.limit {
+		return h.fault(core.Errorf(core.TooLarge, "more than %d bytes", h.limit))
+	}
+	name := [...]string{"proxy_on_request_body", "proxy_on_response_body"}[h.side]
+	return h.s.vm.enter(ctx, h.s, func(ctx context.Context) error {
+		h.buffer = append(h.buffer, piece...)
+		h.shown = true
+		action, err := h.s.vm.invoke(ctx, name, actionContinue, h.s.id, uint32(len(h.buffer)), flagOf(last))
+		if action == actionDiscard && h.s.vm.abi == forkedABI {
+			h.buffer = nil
+		}
+		h.settle(action)
+		return err
+	})
+}
+
+func (h *bodyHook) showTrailers(ctx context.Context, name string, trailer http.Header) error {
+	return h.s.vm.enter(ctx, h.s, func(ctx context.Context) error {
+		h.trailers = &fields{rules: trailerRules(), orig: core.HeaderOf(trailer.Clone())}
+		h.shown = true
+		n := len(h.s.pairs(h.trailers, mapOf(h.side)+1))
+		action, err := h.s.vm.invoke(ctx, name, actionContinue, h.s.id, uint32(n))
+		h.settle(action)
+		return err
+	})
+}
+
+// settle does what the guest said is to happen next.
+func (h *bodyHook) settle(action uint32) {
+	h.holding = action != actionContinue
+	h.s.pause(h.side, h.holding)
+	if !h.holding {
+		h.release()
+	}
+}
+
+// release lets go on what the guest has seen.
+func (h *bodyHook) release() {
+	h.holding, h.shown = false, false
+	h.out, h.buffer = append(h.out, h.buffer...), nil
+}
+
+// wait waits for what the guest waits for: until the body may go on or, unless
+// it has come to its end, nothing is under way any more.
+func (h *bodyHook) wait(ctx context.Context, end bool) error {
+	for h.s.halted(h.side) && (end || !h.s.idle()) {
+		select {
+		case <-h.s.wake:
+		case <-h.s.vm.gone:
+			return errVMGone
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if h.s.halted(h.side) || h.s.over() {
+		return nil
+	}
+	return h.s.vm.enter(ctx, h.s, func(context.Context) error {
+		h.release()
+		return nil
+	})
+}
+
+// fault words an error for the caller to see.
+func (h *bodyHook) fault(err error) error {
+	name := h.s.conn.pool.set.name
+	if core.ErrorCode(err) != core.TooLarge {
+		return core.WrapError(core.BadUpstream, err, "the %s could not be read for WASM extension '%s'", h.what, name)
+	}
+	code := core.TooLarge
+	if h.side == responseSide {
+		code = core.BadUpstream
+	}
+	return core.WrapError(code, err, "the %s is larger than %d bytes, and WASM extension '%s' holds it back", h.what, h.limit, name)
+}

@@ -1,0 +1,123 @@
+package wasm
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// callout is a call of a guest to others that has not come back.
+type callout struct {
+	stream *proxyCall // that waits for it; nil for the root context
+	cancel context.CancelFunc
+}
+
+func (v *proxyVM) httpCall(_ context.Context, p params) status {
+	name, ok := v.text(p, 0)
+	raw, okay := v.read(p.u32(2), p.u32(3))
+	body, fine := v.read(p.u32(4), p.u32(5))
+	if !ok || !okay || !fine || !v.writable(p.u32(9)) {
+		return statusMemory
+	}
+	fields, err := decodePairs(raw)
+	if err != nil {
+		return statusParseFailure
+	}
+	c := callRequest{at: v.guest.pool.set.clusters.find(name), body: body, header: http.Header{}}
+	if !c.fill(fields) || c.at == nil {
+		return statusBadArgument
+	}
+	c.timeout = min(time.Duration(p.u32(8))*time.Millisecond, maxOutbound)
+	if c.timeout == 0 {
+		c.timeout = maxOutbound
+	}
+	if len(v.callouts) >= maxPending || int64(len(body)) > v.guest.pool.kind.opts.BodyBytes {
+		return statusInternalFailure
+	}
+	return v.putU32(p.u32(9), v.send(c))
+}
+
+// fill reads method, path, host and header of a call.
+func (c *callRequest) fill(fields []pair) bool {
+	for _, f := range fields {
+		switch name := strings.ToLower(f.name); name {
+		case ":method":
+			c.method = f.value
+		case ":path":
+			c.target = f.value
+		case ":authority", "host":
+			c.host = f.value
+		case ":scheme":
+		default:
+			canonical := fieldName([]byte(name))
+			if canonical == "" || !validValue([]byte(f.value)) {
+				return false
+			}
+			c.header[canonical] = append(c.header[canonical], f.value)
+		}
+	}
+	return c.method != "" && c.host != "" && strings.HasPrefix(c.target, "/") && plainASCII(c.target) && plainASCII(c.host) &&
+		!strings.ContainsFunc(c.method, func(r rune) bool { return r > 0x7e || !tokenByte(byte(r)) })
+}
+
+// send starts a call on behalf of the active context.
+func (v *proxyVM) send(c callRequest) uint32 {
+	for {
+		v.lastCall++
+		if _, used := v.callouts[v.lastCall]; !used && v.lastCall != 0 {
+			break
+		}
+	}
+	id := v.lastCall
+	ctx, cancel := context.WithCancel(context.Background())
+	out := &callout{stream: v.active, cancel: cancel}
+	v.callouts[id] = out
+	if out.stream != nil {
+		out.stream.change(func() { out.stream.waits++; out.stream.asked = true })
+	}
+	v.fleet.later(func() error {
+		defer cancel()
+		opts := v.guest.pool.kind.opts
+		result, err := v.guest.pool.kind.outbound.do(ctx, c, opts.BodyBytes)
+		if err != nil {
+			v.guest.pool.kind.host.Log().Debug("a call of a WASM extension failed", "system", v.guest.pool.set.triplet, "error", err)
+			result = &callResult{}
+		} else {
+			result.header = append([]pair{{":status", strconv.Itoa(result.status)}}, result.header...)
+		}
+		return v.deliver(id, out, result)
+	})
+	return id
+}
+
+// deliver tells the guest what came back, unless the call that waited for it
+// is over. It is told in the root context, whichever context has asked.
+func (v *proxyVM) deliver(id uint32, out *callout, r *callResult) error {
+	return v.enter(context.Background(), nil, func(ctx context.Context) error {
+		delete(v.callouts, id)
+		if s := out.stream; s != nil {
+			defer s.change(func() { s.waits-- })
+			if v.streams[s.id] != s {
+				return nil
+			}
+		}
+		v.inCall = r
+		_, err := v.invoke(ctx, "proxy_on_http_call_response", 0, rootID, id, uint32(len(r.header)), uint32(len(r.body)), uint32(len(r.trailer)))
+		v.inCall = nil
+		return err
+	})
+}
+
+// getStatus gives the status of the answer to a callout, while it is shown.
+func (v *proxyVM) getStatus(ctx context.Context, p params) status {
+	code := 0
+	if v.inCall != nil {
+		code = v.inCall.status
+	}
+	if st := v.putU32(p.u32(0), uint32(code)); st != statusOK {
+		return st
+	}
+	return v.give(ctx, []byte(http.StatusText(code)), p.u32(1), p.u32(2))
+}

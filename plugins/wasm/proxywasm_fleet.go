@@ -1,0 +1,212 @@
+package wasm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// maxCarried is how many calls one guest carries at most.
+const maxCarried = 1024
+
+// fleet is the guests of one system of the proxy-wasm border. There is one to
+// begin with; more are started, up to one for each processor, when all are at
+// work.
+type fleet struct {
+	conn   *Conn
+	pool   *pool
+	shared *shared
+	most   int
+
+	first chan struct{} // full while somebody starts the only guest
+
+	mu       sync.Mutex
+	vms      []*proxyVM
+	starting int
+	closed   bool
+	open     sync.WaitGroup // calls
+	wg       sync.WaitGroup // guests that are being started, callouts, ticks
+}
+
+// launch starts the first guest.
+func launch(ctx context.Context, c *Conn) (*fleet, error) {
+	p := c.pool
+	f := &fleet{
+		conn: c, pool: p, shared: newShared(p.kind.opts.SharedBytes),
+		most: min(p.set.concurrency, runtime.GOMAXPROCS(0)), first: make(chan struct{}, 1),
+	}
+	if _, err := f.start(ctx); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// start makes a guest and starts the plugin in it.
+func (f *fleet) start(ctx context.Context) (*proxyVM, error) {
+	g, err := f.pool.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := g.session.(*proxyVM)
+	v.fleet, v.timer = f, newTicker(v)
+	if err := v.boot(ctx); err != nil {
+		return nil, bootError(ctx, err)
+	}
+	if !f.adopt(v) {
+		v.close(ctx)
+		return nil, f.pool.stopping()
+	}
+	return v, nil
+}
+
+func (f *fleet) adopt(v *proxyVM) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.vms = append(f.vms, v)
+	}
+	return !f.closed
+}
+
+// later runs what a guest is told of beside the calls.
+func (f *fleet) later(tell func() error) {
+	f.wg.Go(func() { f.note(tell()) })
+}
+
+// note counts the end of a guest that no call is told of.
+func (f *fleet) note(err error) {
+	if err == nil || errors.Is(err, errVMGone) {
+		return
+	}
+	err = f.conn.explain(context.Background(), err)
+	f.pool.kind.host.Log().Warn("a WASM extension failed beside the calls", "system", f.pool.set.triplet, "error", err)
+}
+
+// bootError is written for the author of the plugin.
+func bootError(ctx context.Context, err error) error {
+	var no *refusal
+	switch {
+	case errors.As(err, &no):
+		return core.WrapError(core.Invalid, err, "%s: look at its log, and at the configuration", no)
+	case errors.Is(err, errOverTime):
+		return core.WrapError(core.Invalid, err, "the plugin did not start in time")
+	case errors.Is(err, errClosing), ctx.Err() != nil:
+		return core.WrapError(core.Unavailable, err, "the plugin was not started")
+	}
+	return core.WrapError(core.Invalid, err, "the plugin does not start: %s", firstLine(err))
+}
+
+// pick gives the guest that carries the fewest calls, and counts one more.
+// The call must be given back with leave.
+func (f *fleet) pick(ctx context.Context) (*proxyVM, error) {
+	v, err := f.least()
+	if v != nil || err != nil {
+		return v, err
+	}
+	// There is none: the last one has ended. One call starts another one.
+	select {
+	case f.first <- struct{}{}:
+	case <-ctx.Done():
+		return nil, core.WrapError(core.Unavailable, ctx.Err(), "WASM extension '%s' is being started", f.pool.set.name)
+	}
+	defer func() { <-f.first }()
+	for {
+		if v, err = f.least(); v != nil || err != nil {
+			return v, err
+		}
+		if _, err = f.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (f *fleet) least() (*proxyVM, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, f.pool.stopping()
+	}
+	var best *proxyVM
+	busy := true
+	for _, v := range f.vms {
+		busy = busy && len(v.turn) > 0
+		if best == nil || v.calls.Load() < best.calls.Load() {
+			best = v
+		}
+	}
+	if best == nil {
+		return nil, nil //nolint:nilnil // there is none, and no reason against one
+	}
+	if busy && len(f.vms)+f.starting < f.most {
+		f.more()
+	}
+	if best.calls.Load() >= maxCarried {
+		return nil, core.Errorf(core.Unavailable, "WASM extension '%s' is busy: its guests carry %d calls each", f.pool.set.name, maxCarried)
+	}
+	best.calls.Add(1)
+	f.open.Add(1)
+	return best, nil
+}
+
+// more starts a further guest beside the calls. Nobody waits for it, and
+// nobody misses it when it fails.
+func (f *fleet) more() {
+	f.starting++
+	f.wg.Go(func() {
+		_, err := f.start(context.Background())
+		f.mu.Lock()
+		f.starting--
+		f.mu.Unlock()
+		if err != nil && core.ErrorCode(err) == core.Invalid {
+			f.pool.kind.host.Log().Warn("a further guest of a WASM extension did not start", "system", f.pool.set.triplet, "error", err)
+		}
+	})
+}
+
+func (f *fleet) forget(v *proxyVM) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.vms = slices.DeleteFunc(f.vms, func(o *proxyVM) bool { return o == v })
+}
+
+// close lets the calls that are carried end, for as long as grace lasts, and
+// then the guests.
+func (f *fleet) close(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		f.open.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	vms := slices.Clone(f.vms)
+	f.mu.Unlock()
+	for _, v := range vms {
+		v.close(ctx)
+	}
+	f.wg.Wait()
+}
+
+// plainConfig is a configuration as plugins expect it: a JSON string is the
+// text in it, anything else stays what it is.
+func plainConfig(c []byte) []byte {
+	var text string
+	if len(c) > 0 && c[0] == '"' && json.Unmarshal(c, &text) == nil {
+		return []byte(text)
+	}
+	return c
+}

@@ -1,0 +1,264 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// maxArgs is the greatest number of parameters of a callback.
+const maxArgs = 8
+
+// rootID is the id of the context that belongs to no call.
+const rootID = 1
+
+// errVMGone is why a call ends when its guest ended under it, through another
+// call.
+var errVMGone = errors.New("the guest that carried the call has ended")
+
+// proxyVM is one guest of the proxy-wasm border with the calls that it
+// carries. Whatever runs in it, a part of a call, a tick, the answer to a
+// callout, takes its turn: what stands below turn belongs to whoever has it.
+type proxyVM struct {
+	guest *guest
+	fleet *fleet
+	abi   string
+
+	turn  chan struct{} // full while somebody has the turn
+	gone  chan struct{} // closed when the guest has ended
+	calls atomic.Int64  // that it carries
+
+	mod        api.Module
+	mem        api.Memory
+	allocator  api.Function
+	allocating bool
+	callbacks  map[string]callback
+
+	dead     bool
+	streams  map[uint32]*proxyCall // by context id
+	next     uint32             // the last context id that was given
+	active   *proxyCall            // whose callback runs; nil for the root context
+	finished []*proxyCall          // said proxy_done, and are to be ended when the callback is over
+	config   []byte             // what VM or plugin configuration stands for now
+	starting bool               // vm_start or configure runs
+	inCall   *callResult        // while its callback runs
+	callouts map[uint32]*callout
+	lastCall uint32
+	timer    *ticker
+}
+
+// callback is an exported function of the guest.
+type callback struct {
+	fn     api.Function
+	params int
+	answer bool
+}
+
+// started finds the callbacks.
+func (v *proxyVM) started(m api.Module) {
+	v.mod, v.mem = m, m.Memory()
+	v.callbacks, v.streams, v.callouts = map[string]callback{}, map[uint32]*proxyCall{}, map[uint32]*callout{}
+	v.next = rootID
+	for _, name := range allocators() {
+		if f := m.ExportedFunction(name); f != nil && v.allocator == nil {
+			v.allocator = f
+		}
+	}
+	for name, def := range m.ExportedFunctionDefinitions() {
+		v.callbacks[name] = callback{m.ExportedFunction(name), len(def.ParamTypes()), len(def.ResultTypes()) > 0}
+	}
+	v.abi = abiOf(v.guest.pool.mod.info)
+}
+
+// has reports whether the guest wants to be called so.
+func (v *proxyVM) has(name string) bool {
+	_, ok := v.callbacks[name]
+	return ok
+}
+
+// invoke calls the guest, if it wants to be called so; otherwise it gives
+// what the border takes for granted.
+func (v *proxyVM) invoke(ctx context.Context, name string, absent uint32, args ...uint32) (uint32, error) {
+	cb, ok := v.callbacks[name]
+	if !ok {
+		return absent, nil
+	}
+	var stack [maxArgs]uint64
+	for i := range min(cb.params, len(args)) {
+		stack[i] = uint64(args[i])
+	}
+	if err := cb.fn.CallWithStack(ctx, stack[:max(cb.params, 1)]); err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	if !cb.answer {
+		return absent, nil
+	}
+	return uint32(stack[0]), nil
+}
+
+// enter runs work when it is its turn, under the whole time limit of a
+// callback. The guest is not stopped when ctx ends: others live in it.
+func (v *proxyVM) enter(ctx context.Context, s *proxyCall, work func(context.Context) error) error {
+	select {
+	case v.turn <- struct{}{}:
+	case <-v.gone:
+		return errVMGone
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-v.turn }()
+	if v.dead {
+		return errVMGone
+	}
+	v.active = s
+	ctx = context.WithoutCancel(ctx)
+	err := v.guest.run(ctx, &budget{left: v.guest.pool.set.deadline}, func(ctx context.Context) error {
+		if err := work(ctx); err != nil {
+			return err
+		}
+		return v.endFinished(ctx)
+	})
+	v.active, v.inCall, v.finished = nil, nil, nil
+	if err != nil {
+		v.end(ctx)
+	}
+	return err
+}
+
+// end throws the guest away. Its turn is the caller's.
+func (v *proxyVM) end(ctx context.Context) {
+	if v.dead {
+		return
+	}
+	v.dead = true
+	close(v.gone)
+	v.timer.stop()
+	for _, c := range v.callouts {
+		c.cancel()
+	}
+	v.guest.dead = true
+	v.fleet.forget(v)
+	v.guest.pool.release(ctx, v.guest)
+}
+
+// close ends the guest when nobody has the turn, or interrupts who has it.
+func (v *proxyVM) close(ctx context.Context) {
+	select {
+	case v.turn <- struct{}{}:
+	case <-ctx.Done():
+		v.guest.interrupt()
+		select {
+		case v.turn <- struct{}{}:
+		case <-v.gone:
+			return
+		}
+	}
+	defer func() { <-v.turn }()
+	if v.dead {
+		return
+	}
+	v.active = nil
+	plain := context.WithoutCancel(ctx)
+	_ = v.guest.run(plain, &budget{left: v.guest.pool.set.deadline}, func(ctx context.Context) error {
+		return v.farewell(ctx, rootID)
+	})
+	v.end(plain)
+}
+
+// boot starts the plugin in a fresh guest.
+func (v *proxyVM) boot(ctx context.Context) error {
+	set := v.guest.pool.set
+	v.turn <- struct{}{}
+	defer func() { <-v.turn }()
+	v.starting = true
+	defer func() { v.starting, v.config = false, nil }()
+	err := v.guest.run(ctx, &budget{left: v.guest.pool.kind.opts.StartTimeout}, func(ctx context.Context) error {
+		if main, ok := v.callbacks["main"]; ok && main.params == 2 && v.has("_initialize") {
+			if _, err := v.invoke(ctx, "main", 0, 0, 0); err != nil {
+				return err
+			}
+		}
+		if _, err := v.invoke(ctx, "proxy_on_context_create", 0, rootID, 0); err != nil {
+			return err
+		}
+		for _, step := range []struct {
+			callback string
+			config   []byte
+		}{{"proxy_on_vm_start", plainConfig(set.vmConfig)}, {"proxy_on_configure", plainConfig(set.config)}} {
+			v.config = step.config
+			ok, err := v.invoke(ctx, step.callback, 1, rootID, uint32(len(step.config)))
+			if err != nil {
+				return err
+			}
+			if ok == 0 {
+				return &refusal{step.callback}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		v.end(ctx)
+	}
+	return err
+}
+
+// refusal is the guest's own no to being started.
+type refusal struct{ callback string }
+
+// Error names the callback.
+func (r *refusal) Error() string { return "the plugin refuses to start: " + r.callback + " gives 0" }
+
+// farewell tells the guest that a context is over.
+func (v *proxyVM) farewell(ctx context.Context, id uint32) error {
+	for _, name := range []string{"proxy_on_log", "proxy_on_delete"} {
+		if _, err := v.invoke(ctx, name, 0, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endFinished ends the contexts that said, in the callback that is over, that
+// they are done.
+func (v *proxyVM) endFinished(ctx context.Context) error {
+	for len(v.finished) > 0 {
+		s := v.finished[0]
+		v.finished = v.finished[1:]
+		v.active = s
+		if err := v.farewell(ctx, s.id); err != nil {
+			return err
+		}
+		v.drop(s)
+	}
+	return nil
+}
+
+// drop forgets a context and what it waits for.
+func (v *proxyVM) drop(s *proxyCall) {
+	if v.streams[s.id] != s {
+		return
+	}
+	delete(v.streams, s.id)
+	v.calls.Add(-1)
+	for _, c := range v.callouts {
+		if c.stream == s {
+			c.cancel()
+		}
+	}
+}
+
+// nextID gives a context id that is free.
+func (v *proxyVM) nextID() uint32 {
+	for {
+		v.next++
+		if v.next <= rootID {
+			v.next = rootID + 1
+		}
+		if _, used := v.streams[v.next]; !used {
+			return v.next
+		}
+	}
+}
