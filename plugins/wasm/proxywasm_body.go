@@ -31,8 +31,24 @@ type bodyHook struct {
 	ended    bool   // the source is read to its end, and shown
 	err      error
 	trailers *fields
-	closing  sync.Once
 	closed   chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	handed bool       // it is on its way as a stream
+	shut   bool
+	after  func() // what is left to do when it is shut
+}
+
+// outlives reports whether the body is still on its way, and then has f called
+// at its end.
+func (h *bodyHook) outlives(f func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.handed || h.shut {
+		return false
+	}
+	h.after = f
+	return true
 }
 
 // hook makes a hook for a body that the guest wants to see, or nil.
@@ -94,6 +110,9 @@ func (h *bodyHook) body() *core.Body {
 	if h.ended {
 		return core.BytesBody(h.out).WithTrailer(trailer)
 	}
+	h.mu.Lock()
+	h.handed = true
+	h.mu.Unlock()
 	return core.StreamBody(h, -1).WithTrailer(trailer)
 }
 
@@ -138,16 +157,21 @@ func (h *bodyHook) pull() error {
 
 // Close gives up the source.
 func (h *bodyHook) Close() error {
-	err := error(nil)
-	h.closing.Do(func() {
-		close(h.closed)
-		if h.in != nil {
-			err = h.in.Close()
-		} else {
-			err = h.src.Close()
-		}
-	})
-	return err
+	h.mu.Lock()
+	was, after, in := h.shut, h.after, h.in
+	h.shut, h.after = true, nil
+	h.mu.Unlock()
+	if was {
+		return nil
+	}
+	close(h.closed)
+	if after != nil {
+		after()
+	}
+	if in != nil {
+		return in.Close()
+	}
+	return h.src.Close()
 }
 
 // step reads one piece and shows it. Where the guest holds the body back and
@@ -159,7 +183,10 @@ func (h *bodyHook) step(ctx context.Context, read func(context.Context, []byte) 
 		}
 	}
 	if h.in == nil {
-		h.in = h.src.Open()
+		in := h.src.Open()
+		h.mu.Lock()
+		h.in = in
+		h.mu.Unlock()
 	}
 	piece := make([]byte, chunkBytes)
 	n, err := read(ctx, piece)

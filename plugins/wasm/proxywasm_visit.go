@@ -284,6 +284,14 @@ func (s *proxyCall) finish(ctx context.Context) {
 		return
 	}
 	s.state = visitOver
+	if h := s.hooks[responseSide]; h != nil && h.outlives(func() { s.leave(context.Background()) }) {
+		return
+	}
+	s.leave(ctx)
+}
+
+// leave ends the call in the guest.
+func (s *proxyCall) leave(ctx context.Context) {
 	s.stop()
 	defer s.vm.fleet.open.Done()
 	if s.id == 0 {

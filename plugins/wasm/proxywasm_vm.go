@@ -39,12 +39,12 @@ type proxyVM struct {
 
 	dead     bool
 	streams  map[uint32]*proxyCall // by context id
-	next     uint32             // the last context id that was given
+	next     uint32                // the last context id that was given
 	active   *proxyCall            // whose callback runs; nil for the root context
 	finished []*proxyCall          // said proxy_done, and are to be ended when the callback is over
-	config   []byte             // what VM or plugin configuration stands for now
-	starting bool               // vm_start or configure runs
-	inCall   *callResult        // while its callback runs
+	config   []byte                // what VM or plugin configuration stands for now
+	starting bool                  // vm_start or configure runs
+	inCall   *callResult           // while its callback runs
 	callouts map[uint32]*callout
 	lastCall uint32
 	timer    *ticker

@@ -1,0 +1,501 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// proxyGuest opens the guest of testdata/proxy.
+func proxyGuest(t *testing.T, opts Options, set core.WASMSettings) (*fixture, *Conn) {
+	t.Helper()
+	opts.CacheDir = cacheDir(t)
+	f := newFixture(t, opts)
+	return f, f.open(t, goModule(t, "testdata/proxy"), set)
+}
+
+// carry takes a message past a guest and back, and ends the call.
+func carry(t *testing.T, c *Conn, m core.Message, reply func(core.Message) core.Message) (passed, back core.Message, body string) {
+	t.Helper()
+	v, err := c.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Done()
+	passed, err = v.Request(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if passed.Answered() {
+		return passed, passed, bodyOf(t, passed.Response.Body)
+	}
+	if passed.Request.Body != nil { // the system behind reads it
+		passed.Request.Body = core.BytesBody([]byte(bodyOf(t, passed.Request.Body))).WithTrailer(passed.Request.Body.Trailer)
+	}
+	back, err = v.Response(t.Context(), reply(passed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return passed, back, bodyOf(t, back.Response.Body)
+}
+
+func theirs(m core.Message) core.Message {
+	return answered(m, 200, core.BytesBody([]byte("theirs")), "Content-Type", "text/plain", "Set-Cookie", "s=1")
+}
+
+// streamOf is a body that comes in pieces.
+func streamOf(pieces ...string) *core.Body {
+	r, w := io.Pipe()
+	go func() {
+		for _, p := range pieces {
+			_, _ = io.WriteString(w, p)
+		}
+		_ = w.Close()
+	}()
+	return core.StreamBody(r, -1)
+}
+
+func TestWhatAProxyWASMGuestSees(t *testing.T) {
+	_, c := proxyGuest(t, Options{}, core.WASMSettings{Config: []byte(`"plain text"`), VMConfig: []byte(`{"v":1}`), RootID: "root"})
+	m := testMessage(nil, "X-Test", "dump", "X-Two", "a", "X-Two", "b", "Authorization", "Bearer x", "Cookie", "vcloud_jwt=x; c=d")
+	m.Request.Scheme = "https"
+	_, out, body := carry(t, c, m, nil)
+	want := "8 1 true plain text {\"v\":1}\n:method=GET\n:path=/a%20b?x=1;y\n:scheme=https\n:authority=gateway:8443\ncookie=c=d\nx-test=dump\nx-two=a\nx-two=b\n"
+	if body != want {
+		t.Errorf("got %q\nwant %q", body, want)
+	}
+	if r := out.Response; r.Status != 200 || r.Header.Get("X-A") != "1" || r.Header.Len() != 1 {
+		t.Errorf("got %d %v", r.Status, r.Header.Clone())
+	}
+}
+
+func TestPropertiesOfACall(t *testing.T) {
+	_, c := proxyGuest(t, Options{}, core.WASMSettings{RootID: "root"})
+	m := testMessage(nil, "X-Test", "properties", "User-Agent", "tests", "X-Names",
+		"source.address,source.port,destination.address,request.protocol,request.path,request.url_path,request.query,request.method,request.host,"+
+			"request.id,x_request_id,request.headers.user-agent,request.useragent,response.code,plugin_name,plugin_root_id,cluster_name,route_name,connection.mtls,my.own,nothing")
+	m.Route.FilterID = "f1"
+	_, _, body := carry(t, c, m, nil)
+	want := `source.address=0 "192.0.2.7:4321"
+source.port=0 "\xe1\x10\x00\x00\x00\x00\x00\x00"
+destination.address=1 ""
+request.protocol=0 "HTTP/2"
+request.path=0 "/a%20b?x=1;y"
+request.url_path=0 "/a%20b"
+request.query=0 "x=1;y"
+request.method=0 "GET"
+request.host=0 "gateway:8443"
+request.id=0 "call-1"
+x_request_id=0 "call-1"
+request.headers.user-agent=0 "tests"
+request.useragent=0 "tests"
+response.code=1 ""
+plugin_name=0 "guest"
+plugin_root_id=0 "root"
+cluster_name=0 ""
+route_name=0 "f1"
+connection.mtls=0 "\x00"
+my.own=0 "mine"
+nothing=1 ""
+`
+	if body != want {
+		t.Errorf("got %s", body)
+	}
+}
+
+func TestWhatProxyWASMGuestsChange(t *testing.T) {
+	header := []string{"X-Two", "a", "X-Old", "old", "X-Gone", "1", "Authorization", "Bearer x"}
+	for _, tc := range []struct {
+		name    string
+		rewrite bool
+		want    func(core.Request) bool
+		refused uint64
+	}{
+		{"fields are changed, the credential is not", false, func(r core.Request) bool {
+			return strings.Join(r.Header.Values("X-Two"), ",") == "a,b" && r.Header.Get("X-Old") == "new" && !r.Header.Has("X-Gone") &&
+				r.Header.Get("Authorization") == "Bearer x" && r.Header.Get("X-Path") == "2 2" && r.Path == "/a b" && r.Method == "GET"
+		}, 3},
+		{"path and method take the capability rewrite", true, func(r core.Request) bool {
+			return r.Header.Get("X-Path") == "0 0" && r.Path == "/other" && r.RawQuery == "q=1" && r.Method == "PUT"
+		}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, c := proxyGuest(t, Options{}, core.WASMSettings{Rewrite: tc.rewrite})
+			passed, _, _ := carry(t, c, testMessage(nil, append(header, "X-Test", "edit")...), theirs)
+			if !tc.want(passed.Request) {
+				t.Errorf("got %s %s %v", passed.Request.Method, passed.Request.Target(), passed.Request.Header.Clone())
+			}
+			if n := c.Stats().Refused; n != tc.refused {
+				t.Errorf("%d changes were refused, want %d", n, tc.refused)
+			}
+		})
+	}
+	t.Run("all pairs are set at once", func(t *testing.T) {
+		_, c := proxyGuest(t, Options{}, core.WASMSettings{})
+		passed, _, _ := carry(t, c, testMessage(nil, append(header, "X-Test", "pairs")...), theirs)
+		r := passed.Request
+		if r.Header.Has("X-Gone") || r.Header.Get("X-New") != "1" || r.Header.Get("X-Old") != "old" || r.Header.Get("Authorization") != "Bearer x" || r.Method != "GET" {
+			t.Errorf("got %v", r.Header.Clone())
+		}
+	})
+}
+
+func TestStatusesOfTheBorder(t *testing.T) {
+	_, c := proxyGuest(t, Options{}, core.WASMSettings{})
+	_, _, body := carry(t, c, testMessage(nil, "X-Test", "statuses"), nil)
+	if want := "1 2 6 1 12 12 1 4 2 0 1 2 1 2 12 12 2 2 2 1 2 true\n"; body != want {
+		t.Errorf("got  %swant %s", body, want)
+	}
+}
+
+func TestBodiesOfProxyWASMGuests(t *testing.T) {
+	_, c := proxyGuest(t, Options{BodyBytes: 1000}, core.WASMSettings{})
+	sum := func() http.Header { return http.Header{"X-Sum": {"abc"}} }
+	for _, tc := range []struct {
+		name, test string
+		body       func() *core.Body
+		want       string
+		trailer    string
+	}{
+		{"an untouched body passes", "", func() *core.Body { return core.BytesBody([]byte("hello")) }, "hello", ""},
+		{"append", "append", func() *core.Body { return core.BytesBody([]byte("hello")) }, "hello+", ""},
+		{"prepend", "prepend", func() *core.Body { return core.BytesBody([]byte("hello")) }, "-hello", ""},
+		{"replace", "replace", func() *core.Body { return core.BytesBody([]byte("hello")) }, "HELLO", ""},
+		{"replace a piece", "middle", func() *core.Body { return core.BytesBody([]byte("hello")) }, "h__lo", ""},
+		{"sizes and pieces", "body-read", func() *core.Body { return core.BytesBody([]byte("hello")) }, "0 5ell|0", ""},
+		{"a stream is shown piece by piece", "append", func() *core.Body { return streamOf("one", "two") }, "one+two++", ""},
+		{"a stream that is held back grows until its end", "hold", func() *core.Body { return streamOf("one", "two") }, "[3:0 6:0 6:1 onetwo]", ""},
+		{"a body at hand is shown once", "hold", func() *core.Body { return core.BytesBody([]byte("hello")) }, "[5:1 hello]", ""},
+		{"trailers come behind the body", "", func() *core.Body { return core.BytesBody([]byte("hello")).WithTrailer(sum) }, "hello", "abc"},
+		{"trailers of a stream", "append", func() *core.Body { return streamOf("one").WithTrailer(sum) }, "one+", "abc"},
+		{"trailers are added where there are none", "add-trailer", func() *core.Body { return streamOf("one") }, "one", "added"},
+	} {
+		t.Run("request: "+tc.name, func(t *testing.T) {
+			passed, _, _ := carry(t, c, testMessage(tc.body(), "X-Test", tc.test), theirs)
+			if got := bodyOf(t, passed.Request.Body); got != tc.want || passed.Request.Body.Trailer().Get("X-Sum") != tc.trailer {
+				t.Errorf("got %q %v", got, passed.Request.Body.Trailer())
+			}
+			if tc.trailer == "abc" && passed.Request.Body.Trailer().Get("X-Seen") != "1abc" {
+				t.Errorf("got trailers %v", passed.Request.Body.Trailer())
+			}
+			if tc.test == "hold" && passed.Request.Header.Get("X-Held") != "yes" {
+				t.Error("what the guest did to the header while it held the body is lost")
+			}
+		})
+		t.Run("answer: "+tc.name, func(t *testing.T) {
+			_, back, got := carry(t, c, testMessage(nil, "X-Answer", tc.test), func(m core.Message) core.Message {
+				return answered(m, 200, tc.body(), "Content-Length", "5")
+			})
+			if got != tc.want || back.Response.Body.Trailer().Get("X-Sum") != tc.trailer || back.Response.Header.Has("Content-Length") {
+				t.Errorf("got %q %v %v", got, back.Response.Body.Trailer(), back.Response.Header.Clone())
+			}
+		})
+	}
+	t.Run("a body beyond the limit that is held back is refused", func(t *testing.T) {
+		v, _ := c.Begin(t.Context())
+		defer v.Done()
+		_, err := v.Request(t.Context(), testMessage(streamOf(strings.Repeat("x", 600), strings.Repeat("x", 600)), "X-Test", "hold"))
+		if core.ErrorCode(err) != core.TooLarge {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a body beyond the limit that is not held back streams", func(t *testing.T) {
+		passed, _, _ := carry(t, c, testMessage(streamOf(strings.Repeat("x", 600), strings.Repeat("x", 600)), "X-Test", "append"), theirs)
+		if got := bodyOf(t, passed.Request.Body); len(got) != 1203 {
+			t.Errorf("got %d bytes", len(got))
+		}
+	})
+}
+
+func TestAProxyWASMGuestAnswersItself(t *testing.T) {
+	f, c := proxyGuest(t, Options{}, core.WASMSettings{})
+	t.Run("its answer wins over what the callback says", func(t *testing.T) {
+		_, out, body := carry(t, c, testMessage(nil, "X-Test", "answer-and-continue"), nil)
+		if r := out.Response; r.Status != 201 || body != "first" || r.Header.Get("X-B") != "2" || r.Header.Len() != 1 {
+			t.Errorf("got %d %v %q", r.Status, r.Header.Clone(), body)
+		}
+	})
+	t.Run("because of the body", func(t *testing.T) {
+		_, out, body := carry(t, c, testMessage(streamOf("a bad", " body"), "X-Test", "body-answer"), nil)
+		if out.Response == nil || out.Response.Status != 403 || body != "not with that body" {
+			t.Errorf("got %v %q", out.Response, body)
+		}
+	})
+	t.Run("in the middle of a body: who reads it is told", func(t *testing.T) {
+		v, _ := c.Begin(t.Context())
+		defer v.Done()
+		passed, err := v.Request(t.Context(), testMessage(streamOf("fine", "a bad end"), "X-Test", "body-answer"))
+		if err != nil || passed.Answered() {
+			t.Fatal(err)
+		}
+		_, err = io.ReadAll(passed.Request.Body.Open())
+		var a *core.Answered
+		if !errors.As(err, &a) || a.Response.Status != 403 || bodyOf(t, a.Response.Body) != "not with that body" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("in place of the answer", func(t *testing.T) {
+		_, back, body := carry(t, c, testMessage(nil, "X-Answer", "local"), theirs)
+		if back.Response.Status != 503 || body != "mine" {
+			t.Errorf("got %d %q", back.Response.Status, body)
+		}
+	})
+	t.Run("the status is changed, and hidden fields stay", func(t *testing.T) {
+		_, back, body := carry(t, c, testMessage(nil, "X-Answer", "status"), theirs)
+		if r := back.Response; r.Status != 418 || body != "theirs" || r.Header.Get("X-Guest") != "true2000" || strings.Join(r.Header.Values("Set-Cookie"), "|") != "s=1" {
+			t.Errorf("got %d %v", r.Status, r.Header.Clone())
+		}
+	})
+	t.Run("a stream that it closes ends the call", func(t *testing.T) {
+		_, out, _ := carry(t, c, testMessage(nil, "X-Test", "close"), nil)
+		if out.Response.Status != 503 {
+			t.Errorf("got %d", out.Response.Status)
+		}
+	})
+	if log := f.host.log(); !strings.Contains(log, `text="log of answer-and-continue" request=call-1`) || !strings.Contains(log, "deleted, 1") {
+		t.Errorf("the log has %s", log)
+	}
+}
+
+func TestAPausedCallWaitsAndOthersGoOn(t *testing.T) {
+	release := make(chan struct{})
+	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/slow" {
+			<-release
+		}
+		w.Header().Set("X-There", r.Host+" "+r.Header.Get("X-From"))
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, r.Method+" "+string(b))
+	}))
+	defer there.Close()
+	fine := func(netip.AddrPort) error { return nil }
+	set := core.WASMSettings{Concurrency: 1, Clusters: map[string]string{"there": there.URL, "nowhere": "http://127.0.0.1:1"}}
+	_, c := proxyGuest(t, Options{Guard: fine}, set)
+	ask := func(test, cluster, path string) core.Message {
+		return testMessage(nil, "X-Test", test, "X-Cluster", cluster, "X-Path", path)
+	}
+	t.Run("a callout's answer lets it go on", func(t *testing.T) {
+		passed, _, _ := carry(t, c, ask("call", "there", "/fast"), theirs)
+		if got := passed.Request.Header.Get("X-Called"); got != `root 1, 202, there.test guest, "POST question"` {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("names as service discovery writes them", func(t *testing.T) {
+		passed, _, _ := carry(t, c, ask("call", "outbound|80||there", "/fast"), theirs)
+		if !passed.Request.Header.Has("X-Called") {
+			t.Error("not called")
+		}
+	})
+	t.Run("a place that is not registered is refused", func(t *testing.T) {
+		_, _, body := carry(t, c, ask("call", "elsewhere", "/"), nil)
+		if body != "refused 2" {
+			t.Errorf("got %q", body)
+		}
+	})
+	t.Run("a failed callout is delivered, without header", func(t *testing.T) {
+		_, out, body := carry(t, c, ask("call", "nowhere", "/"), nil)
+		if out.Response.Status != 502 || body != `no answer: root 1, 0, , ""` {
+			t.Errorf("got %d %q", out.Response.Status, body)
+		}
+	})
+	t.Run("others pass meanwhile", func(t *testing.T) {
+		done := make(chan string)
+		go func() {
+			v, err := c.Begin(context.Background())
+			if err != nil {
+				done <- err.Error()
+				return
+			}
+			defer v.Done()
+			m, err := v.Request(context.Background(), ask("call", "there", "/slow"))
+			if err != nil {
+				done <- err.Error()
+				return
+			}
+			done <- m.Request.Header.Get("X-Called")
+		}()
+		for range 20 {
+			if _, _, body := carry(t, c, testMessage(nil), theirs); body != "theirs" {
+				t.Fatalf("got %q", body)
+			}
+		}
+		close(release)
+		if got := <-done; !strings.Contains(got, "202") {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("a guest that asked and does not go on is not passed by with a body", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		v, _ := c.Begin(ctx)
+		defer v.Done()
+		m := ask("call-silent", "there", "/fast")
+		m.Request.Body = core.BytesBody([]byte("body"))
+		if _, err := v.Request(ctx, m); core.ErrorCode(err) != core.Timeout {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a guest that waits for nothing is shown the body", func(t *testing.T) {
+		passed, _, _ := carry(t, c, testMessage(streamOf("a", "b"), "X-Test", "pause"), theirs)
+		if got := bodyOf(t, passed.Request.Body); got != "[1:0 2:0 2:1 ab]" {
+			t.Errorf("got %q", got)
+		}
+	})
+	if c.Stats().Guests != 1 {
+		t.Errorf("%d guests, want the one", c.Stats().Guests)
+	}
+}
+
+func TestTicksQueuesAndSharedData(t *testing.T) {
+	f, c := proxyGuest(t, Options{SharedBytes: 1000}, core.WASMSettings{Config: []byte(`"tick queue"`), Concurrency: 1})
+	value := func(name string) (v float64) {
+		for m := range f.kind.Metrics() {
+			if m.Name == name && m.System == "tests/guest/1.0.0" {
+				v += m.Value
+			}
+		}
+		return v
+	}
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("it never comes to pass that %s", what)
+			}
+		}
+	}
+	until("there are three ticks", func() bool { return value("ticks") >= 3 })
+	t.Run("a tick lets a call go on", func(t *testing.T) {
+		passed, _, _ := carry(t, c, testMessage(nil, "X-Test", "resume-by-tick"), theirs)
+		if passed.Request.Header.Get("X-Resumed") != "tick" {
+			t.Errorf("got %v", passed.Request.Header.Clone())
+		}
+	})
+	t.Run("a context that is not done ends when it says so", func(t *testing.T) {
+		carry(t, c, testMessage(nil, "X-Test", "done-later"), theirs)
+		until("the context ends", func() bool { return strings.Contains(f.host.log(), "log of done-later") })
+		until("the guest carries nothing", func() bool { return c.fleet.vms[0].calls.Load() == 0 })
+	})
+	t.Run("shared data is compared and set", func(t *testing.T) {
+		_, _, body := carry(t, c, testMessage(nil, "X-Test", "shared"), nil)
+		if body != "1 0 one 0 8 two true 0 10\n" {
+			t.Errorf("got %q", body)
+		}
+	})
+	t.Run("queues tell of new items", func(t *testing.T) {
+		_, _, body := carry(t, c, testMessage(nil, "X-Test", "queue"), nil)
+		if body != "0 1 1 7 1 0 1\n" {
+			t.Errorf("got %q", body)
+		}
+		until("the item is taken", func() bool { return value("queue.a") == 1 })
+	})
+	t.Run("metrics are counted", func(t *testing.T) {
+		_, _, body := carry(t, c, testMessage(nil, "X-Test", "metrics"), nil)
+		if body != "0 2 0 0 0 0 1 10 2\n2 7 1\n" {
+			t.Errorf("got %q", body)
+		}
+		if value("c") != 2 || value("g") != 7 || value("h") != 11 {
+			t.Errorf("got %v %v %v", value("c"), value("g"), value("h"))
+		}
+	})
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for m := range f.kind.Metrics() {
+		t.Errorf("%s is counted after the system is gone", m.Name)
+	}
+}
+
+func TestTheEndOfAProxyWASMGuest(t *testing.T) {
+	for _, tc := range []struct {
+		test, want string
+		timeouts   uint64
+	}{
+		{"trap", "WASM extension 'guest' failed", 0},
+		{"loop", "WASM extension 'guest' ran over its time limit (100 ms)", 1},
+	} {
+		t.Run(tc.test, func(t *testing.T) {
+			_, c := proxyGuest(t, Options{}, core.WASMSettings{DeadlineMS: 100, Concurrency: 1})
+			other, _ := c.Begin(t.Context())
+			defer other.Done()
+			if _, err := other.Request(t.Context(), testMessage(nil)); err != nil {
+				t.Fatal(err)
+			}
+			v, _ := c.Begin(t.Context())
+			defer v.Done()
+			_, err := v.Request(t.Context(), testMessage(nil, "X-Test", tc.test))
+			if core.ErrorCode(err) != core.Unavailable || core.ErrorMessage(err) != tc.want {
+				t.Errorf("got %v", err)
+			}
+			if _, err = other.Response(t.Context(), answered(testMessage(nil), 200, nil)); core.ErrorMessage(err) != "WASM extension 'guest' failed" {
+				t.Errorf("a call that the same guest carried: %v", err)
+			}
+			if s := c.Stats(); s.Failures != 1 || s.Timeouts != tc.timeouts || s.Guests != 0 {
+				t.Errorf("got %+v", s)
+			}
+			if _, _, body := carry(t, c, testMessage(nil), theirs); body != "theirs" {
+				t.Errorf("the next call: %q", body)
+			}
+		})
+	}
+}
+
+func TestAPluginThatRefusesToStart(t *testing.T) {
+	f := newFixture(t, Options{CacheDir: cacheDir(t)})
+	sys := f.system(goModule(t, "testdata/proxy"), core.WASMSettings{Config: []byte(`"refuse"`)})
+	err := f.kind.Check(t.Context(), sys)
+	if core.ErrorCode(err) != core.Invalid || !strings.Contains(core.ErrorMessage(err), "proxy_on_configure gives 0") {
+		t.Errorf("got %v", err)
+	}
+	if !strings.Contains(f.host.log(), "no, thank you") || f.held() != 0 {
+		t.Errorf("%d modules are held, the log has %s", f.held(), f.host.log())
+	}
+}
+
+func TestProxyWASMAtOtherStages(t *testing.T) {
+	_, c := proxyGuest(t, Options{}, core.WASMSettings{})
+	at := func(stage core.Stage, m core.Message) (core.Message, error) {
+		m.Route.Stage = stage
+		return c.Do(t.Context(), m)
+	}
+	if _, err := at(core.OnAuthorize, testMessage(nil, "X-Test", "answer-and-continue")); core.ErrorCode(err) != core.Forbidden {
+		t.Errorf("an answer at authorize: %v", err)
+	}
+	body := streamOf("one", "two")
+	m, err := at(core.OnAuthorize, testMessage(body, "X-Test", "append"))
+	if err != nil || m.Answered() || bodyOf(t, m.Request.Body) != "onetwo" {
+		t.Errorf("no answer at authorize: %v", err)
+	}
+	m, err = at(core.OnResponse, theirs(testMessage(streamOf("taken"), "X-Answer", "status")))
+	if err != nil || m.Response.Status != 418 || bodyOf(t, m.Response.Body) != "theirs" {
+		t.Errorf("at the response: %v %v", m.Response, err)
+	}
+	m, err = at(core.OnResponse, answered(testMessage(nil, "X-Answer", "append"), 200, streamOf("one", "two")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := m.Response.Body.Open()
+	if b, err := io.ReadAll(stream); string(b) != "one+two++" || err != nil {
+		t.Errorf("a stream at the response: %q, %v", b, err)
+	}
+	if err := stream.Close(); err != nil || c.fleet.vms[0].calls.Load() != 0 {
+		t.Errorf("%d calls are carried behind its end, %v", c.fleet.vms[0].calls.Load(), err)
+	}
+	m, err = at(core.OnResponse, theirs(testMessage(nil, "X-Test", "answer-and-continue")))
+	if err != nil || m.Response.Status != 201 {
+		t.Errorf("an answer at the response: %v %v", m.Response, err)
+	}
+	m, err = at(core.OnLog, theirs(testMessage(nil, "X-Answer", "status")))
+	if err != nil || m.Response.Status != 200 {
+		t.Errorf("at the log: %v %v", m.Response, err)
+	}
+}
