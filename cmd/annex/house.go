@@ -157,6 +157,7 @@ func (h *house) kinds(ctx context.Context, host core.Host) ([]core.Kind, error) 
 		CacheDir: filepath.Join(h.Data, "wasm-cache"), Inspect: inspect.Limits{Bytes: int(h.Limits.Module)},
 		MaxMemoryBytes: h.WASM.MaxMemory, MaxDeadline: h.WASM.MaxDeadline, MaxConcurrency: h.WASM.MaxConcurrency,
 		Compiler: compilerProgram(), CompileTimeout: h.WASM.CompileTimeout, BodyBytes: h.Limits.BufferedBody,
+		Guard: h.dialPolicy().Guard, Trust: h.trust.Pool,
 	})
 	if err != nil {
 		return nil, err

@@ -153,6 +153,11 @@ func (g *Gateway) start() error {
 				return fmt.Errorf("count what %s does: %w", k.Name(), err)
 			}
 		}
+		if s, ok := k.(core.MetricSource); ok {
+			if err := g.telemetry.Register(telemetry.SystemMetrics(s)); err != nil {
+				return fmt.Errorf("count what the systems of %s do: %w", k.Name(), err)
+			}
+		}
 	}
 	ctx, end := context.WithCancel(context.Background())
 	g.end = end

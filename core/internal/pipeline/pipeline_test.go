@@ -286,6 +286,18 @@ func TestOneRefusalStopsAll(t *testing.T) {
 	f.wantTrail()
 }
 
+func TestABodyThatASystemStopsOnItsWayAnswersTheCall(t *testing.T) {
+	f := setUp(t)
+	f.system(core.KindMQTT, "reader", 50, url("/api/x"))
+	stopped := &core.Answered{Response: core.Response{Status: 403, Body: core.BytesBody([]byte("stopped"))}}
+	f.script["reader"] = func(_ context.Context, _ core.System, m core.Message) (core.Message, error) {
+		return m, core.WrapError(core.BadUpstream, fmt.Errorf("reading the body: %w", stopped), "no luck")
+	}
+	if body, status, err := f.serve("GET", "/api/x"); body != "stopped" || status != 403 || err != nil {
+		t.Errorf("got %d %q, %v", status, body, err)
+	}
+}
+
 func TestAnUnknownCallerGoesNowhere(t *testing.T) {
 	f := setUp(t)
 	f.system(core.KindMQTT, "s", 90, url("/api/x"))

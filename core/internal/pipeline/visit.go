@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -151,6 +152,10 @@ func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(contex
 		}
 	}()
 	out, err = f(ctx, in)
+	var answered *core.Answered
+	if errors.As(err, &answered) && !c.msg.Answered() {
+		out, err = c.msg.Answer(answered.Response), nil
+	}
 	out.ID, out.Caller = c.msg.ID, c.msg.Caller
 	if system == "" || c.msg.Route.Stage != core.OnAuthenticate {
 		out.Claim = nil

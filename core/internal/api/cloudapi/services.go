@@ -43,6 +43,11 @@ type wasmForm struct {
 	DeadlineMS  int64          `json:"deadlineMs,omitzero"`
 	Concurrency int            `json:"concurrency,omitzero"`
 	Rewrite     bool           `json:"rewrite"`
+
+	Border   string            `json:"border,omitzero"`
+	Clusters map[string]string `json:"clusters,omitzero"`
+	VMConfig jsontext.Value    `json:"vmConfig,omitzero"`
+	RootID   string            `json:"rootId,omitzero"`
 }
 
 // flag is a boolean that some clients send as a string.
@@ -111,6 +116,7 @@ func applyService(in serviceForm, s core.System) (core.System, error) {
 		s.Settings = core.EncodeSettings(core.WASMSettings{
 			Module: in.WASM.Module, Config: []byte(in.WASM.Config), MemoryBytes: in.WASM.MemoryBytes,
 			DeadlineMS: in.WASM.DeadlineMS, Concurrency: in.WASM.Concurrency, Rewrite: in.WASM.Rewrite,
+			Border: in.WASM.Border, Clusters: in.WASM.Clusters, VMConfig: []byte(in.WASM.VMConfig), RootID: in.WASM.RootID,
 		})
 	}
 	return s, nil
@@ -140,6 +146,7 @@ func encodeService(s core.System) serviceForm {
 	out.WASM = &wasmForm{
 		Module: set.Module, MemoryBytes: set.MemoryBytes,
 		DeadlineMS: set.DeadlineMS, Concurrency: set.Concurrency, Rewrite: set.Rewrite,
+		Border: set.Border, Clusters: set.Clusters, VMConfig: jsontext.Value(set.VMConfig), RootID: set.RootID,
 	}
 	if string(set.Config) != "null" {
 		out.WASM.Config = jsontext.Value(set.Config)
