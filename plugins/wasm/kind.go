@@ -103,7 +103,7 @@ func (k *Kind) Check(ctx context.Context, sys core.System) error {
 	if err != nil {
 		return asInvalid(err)
 	}
-	return c.Close()
+	return c.Close() //nolint:contextcheck // what is closed is not closed by halves
 }
 
 // asInvalid gives the code that a registration's errors have, unless it was
@@ -133,7 +133,7 @@ func (k *Kind) open(ctx context.Context, sys core.System) (*Conn, error) {
 	c := newConn(p)
 	if _, ok := p.mod.border.(proxyWASM); ok {
 		if c.fleet, err = launch(ctx, c); err != nil {
-			return nil, errors.Join(err, c.Close())
+			return nil, errors.Join(err, c.Close()) //nolint:contextcheck // as in Check
 		}
 	}
 	return c, nil

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -101,31 +103,50 @@ func (k *Kind) parseClusters(in map[string]string) (clusters, error) {
 	}
 	out := clusters{}
 	for name, s := range in {
-		u, err := url.Parse(s)
-		switch {
-		case name == "" || len(name) > 256:
+		if name == "" || len(name) > 256 {
 			return nil, core.Errorf(core.Invalid, "clusters: %q is no name: 1 to 256 bytes are needed", name)
-		case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-			return nil, core.Errorf(core.Invalid, "clusters: %q must be a URL such as https://host:port", name)
-		case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-			return nil, core.Errorf(core.Invalid, "clusters: %q must be a URL of scheme, host and port alone", name)
 		}
-		if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
-			port, _ := net.LookupPort("tcp", cmpOr(u.Port(), u.Scheme))
-			if err := k.opts.Guard(netip.AddrPortFrom(addr, uint16(port))); err != nil {
-				return nil, core.WrapError(core.Invalid, err, "clusters: this gateway does not call the address of %q; the operator can allow private and loopback addresses", name)
-			}
+		u, err := parseOrigin(s)
+		if err != nil {
+			return nil, core.WrapError(core.Invalid, err, "clusters: %q must be a URL of scheme, host and port alone, such as https://host:port", name)
+		}
+		if err := k.checkLiteral(u); err != nil {
+			return nil, core.WrapError(core.Invalid, err, "clusters: this gateway does not call the address of %q; the operator can allow private and loopback addresses", name)
 		}
 		out[name] = u
 	}
 	return out, nil
 }
 
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
+var errOrigin = errors.New("more or less than scheme, host and port")
+
+func parseOrigin(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return nil, errOrigin
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return nil, errOrigin
 	}
-	return a
+	return u, nil
+}
+
+// checkLiteral tells at registration what the guard would say on every call.
+func (k *Kind) checkLiteral(u *url.URL) error {
+	addr, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return nil //nolint:nilerr // a name is judged when it is dialled
+	}
+	port := uint16(443)
+	if u.Scheme == "http" {
+		port = 80
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+		port = uint16(n)
+	}
+	return k.opts.Guard(netip.AddrPortFrom(addr, port))
 }
 
 // find gives the place that a guest names. Some plugins name a place by its
@@ -136,16 +157,6 @@ func (c clusters) find(name string) *url.URL {
 	}
 	last := name[strings.LastIndexByte(name, '|')+1:]
 	return c[last]
-}
-
-// allows reports whether a URL lies at one of the places.
-func (c clusters) allows(u *url.URL) bool {
-	for _, at := range c {
-		if at.Scheme == u.Scheme && strings.EqualFold(at.Host, u.Host) {
-			return true
-		}
-	}
-	return false
 }
 
 // callRequest is a call of a guest to others.

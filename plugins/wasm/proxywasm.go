@@ -109,7 +109,7 @@ func (proxyWASM) link(ctx context.Context, r wazero.Runtime, m *inspect.Module) 
 		done[i.Name] = true
 		f, ok := known[i.Name]
 		if !ok || string(i.Signature.Params) != f.types() || len(i.Signature.Results) > 1 {
-			f = proxyFunc{perform: unimplemented}
+			f = proxyFunc{perform: (*proxyVM).unimplemented}
 		}
 		f.name, f.answers = i.Name, len(i.Signature.Results) > 0
 		builder.NewFunctionBuilder().WithGoModuleFunction(f, i.Signature.Params, i.Signature.Results).Export(i.Name)
@@ -185,4 +185,4 @@ const (
 	statusUnimplemented   status = 12
 )
 
-func unimplemented(*proxyVM, context.Context, params) status { return statusUnimplemented }
+func (*proxyVM) unimplemented(context.Context, params) status { return statusUnimplemented }

@@ -36,7 +36,7 @@ func (v *proxyVM) httpCall(_ context.Context, p params) status {
 	if len(v.callouts) >= maxPending || int64(len(body)) > v.guest.pool.kind.opts.BodyBytes {
 		return statusInternalFailure
 	}
-	return v.putU32(p.u32(9), v.send(c))
+	return v.putU32(p.u32(9), v.send(c)) //nolint:contextcheck // the answer comes after this callback
 }
 
 // fill reads method, path, host and header of a call.
@@ -58,8 +58,7 @@ func (c *callRequest) fill(fields []pair) bool {
 			c.header[canonical] = append(c.header[canonical], f.value)
 		}
 	}
-	return c.method != "" && c.host != "" && strings.HasPrefix(c.target, "/") && plainASCII(c.target) && plainASCII(c.host) &&
-		!strings.ContainsFunc(c.method, func(r rune) bool { return r > 0x7e || !tokenByte(byte(r)) })
+	return token(c.method) && authority(c.host) && strings.HasPrefix(c.target, "/") && plainASCII(c.target)
 }
 
 // send starts a call on behalf of the active context.
@@ -87,7 +86,7 @@ func (v *proxyVM) send(c callRequest) uint32 {
 		} else {
 			result.header = append([]pair{{":status", strconv.Itoa(result.status)}}, result.header...)
 		}
-		return v.deliver(id, out, result)
+		return v.deliver(id, out, result) //nolint:contextcheck // the guest is told even if the call was cancelled
 	})
 	return id
 }

@@ -93,7 +93,7 @@ func (v *proxyVM) getLogLevel(ctx context.Context, p params) status {
 			return v.putU32(p.u32(0), uint32(i))
 		}
 	}
-	return v.putU32(p.u32(0), uint32(len(proxyLevels())-1))
+	return v.putU32(p.u32(0), 5)
 }
 
 func (v *proxyVM) getTime(_ context.Context, p params) status {

@@ -292,7 +292,7 @@ func (s *proxyCall) setPseudo(kind uint32, name, value string) status {
 func (s *proxyCall) rewrite(name, value string) status {
 	switch name {
 	case ":method":
-		if value == "" || len(value) > 32 || strings.ContainsFunc(value, func(c rune) bool { return c > 0x7e || !tokenByte(byte(c)) }) {
+		if len(value) > 32 || !token(value) {
 			return statusBadArgument
 		}
 		s.x.method = value
@@ -303,8 +303,7 @@ func (s *proxyCall) rewrite(name, value string) status {
 		}
 		s.x.target = &t
 	case ":authority", "host":
-		u, err := url.Parse("//" + value)
-		if err != nil || u.Host != value || value == "" || !plainASCII(value) {
+		if !authority(value) {
 			return statusBadArgument
 		}
 		s.x.msg.Request.Host = value
@@ -317,4 +316,20 @@ func (s *proxyCall) rewrite(name, value string) status {
 		return statusBadArgument
 	}
 	return statusOK
+}
+
+// authority reports whether s can stand as a host and port.
+func authority(s string) bool {
+	u, err := url.Parse("//" + s)
+	return err == nil && s != "" && u.Host == s && plainASCII(s)
+}
+
+// token reports whether s is a word such as a method.
+func token(s string) bool {
+	for _, c := range []byte(s) {
+		if !tokenByte(c) {
+			return false
+		}
+	}
+	return s != ""
 }

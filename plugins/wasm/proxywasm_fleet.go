@@ -105,7 +105,7 @@ func bootError(ctx context.Context, err error) error {
 // pick gives the guest that carries the fewest calls, and counts one more.
 // The call must be given back with leave.
 func (f *fleet) pick(ctx context.Context) (*proxyVM, error) {
-	v, err := f.least()
+	v, err := f.least() //nolint:contextcheck // a further guest is not for this call alone
 	if v != nil || err != nil {
 		return v, err
 	}
@@ -117,7 +117,7 @@ func (f *fleet) pick(ctx context.Context) (*proxyVM, error) {
 	}
 	defer func() { <-f.first }()
 	for {
-		if v, err = f.least(); v != nil || err != nil {
+		if v, err = f.least(); v != nil || err != nil { //nolint:contextcheck // as above
 			return v, err
 		}
 		if _, err = f.start(ctx); err != nil {

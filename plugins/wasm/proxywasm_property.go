@@ -67,11 +67,34 @@ func (v *proxyVM) property(path string) ([]byte, bool) {
 
 // property gives what a call is known by.
 func (s *proxyCall) property(name string) ([]byte, bool) {
-	r, m := s.x.msg.Request, s.x.msg
-	path, query, _ := strings.Cut(s.x.uri(), "?")
+	m := s.x.msg
 	switch name {
 	case "request.id", "x_request_id":
 		return []byte(m.ID), true
+	case "request.protocol":
+		return []byte(protocol(m.Request.Proto)), true
+	case "request.size":
+		return number(max(m.Request.Body.Size(), 0)), true
+	case "request.time":
+		return number(s.began.UnixNano()), true
+	case "request.duration":
+		return number(int64(time.Since(s.began))), true
+	case "route_name":
+		return []byte(m.Route.FilterID), true
+	}
+	for _, ask := range []func(string) ([]byte, bool){s.line, s.connection, s.answerProperty} {
+		if b, ok := ask(name); ok {
+			return b, true
+		}
+	}
+	return nil, false
+}
+
+// line gives the parts of the request's first line, and two fields that have
+// names of their own.
+func (s *proxyCall) line(name string) ([]byte, bool) {
+	path, query, _ := strings.Cut(s.x.uri(), "?")
+	switch name {
 	case "request.method":
 		return []byte(s.x.method), true
 	case "request.path":
@@ -81,28 +104,15 @@ func (s *proxyCall) property(name string) ([]byte, bool) {
 	case "request.query":
 		return []byte(query), true
 	case "request.host":
-		return []byte(r.Host), true
+		return []byte(s.x.msg.Request.Host), true
 	case "request.scheme":
-		return []byte(r.Scheme), true
-	case "request.protocol":
-		return []byte(protocol(r.Proto)), true
-	case "request.size":
-		return number(max(r.Body.Size(), 0)), true
-	case "request.time":
-		return number(s.began.UnixNano()), true
-	case "request.duration":
-		return number(int64(time.Since(s.began))), true
+		return []byte(s.x.msg.Request.Scheme), true
 	case "request.useragent":
 		return []byte(strings.Join(s.x.req.values("User-Agent"), ",")), true
 	case "request.referer":
 		return []byte(strings.Join(s.x.req.values("Referer"), ",")), true
-	case "route_name":
-		return []byte(m.Route.FilterID), true
 	}
-	if b, ok := s.connection(name); ok {
-		return b, true
-	}
-	return s.answerProperty(name)
+	return nil, false
 }
 
 // protocol is the client's protocol as plugins know it.

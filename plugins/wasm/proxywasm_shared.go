@@ -192,7 +192,7 @@ func (v *proxyVM) enqueue(_ context.Context, p params) status {
 	if st != statusOK || !owner.has("proxy_on_queue_ready") {
 		return st
 	}
-	v.fleet.later(func() error {
+	v.fleet.later(func() error { //nolint:contextcheck // when it is its turn, after this callback
 		return owner.enter(context.Background(), nil, func(ctx context.Context) error {
 			_, err := owner.invoke(ctx, "proxy_on_queue_ready", 0, rootID, id)
 			return err

@@ -284,7 +284,7 @@ func (s *proxyCall) finish(ctx context.Context) {
 		return
 	}
 	s.state = visitOver
-	if h := s.hooks[responseSide]; h != nil && h.outlives(func() { s.leave(context.Background()) }) {
+	if h := s.hooks[responseSide]; h != nil && h.outlives(func() { s.leave(context.WithoutCancel(ctx)) }) {
 		return
 	}
 	s.leave(ctx)

@@ -87,8 +87,8 @@ func (v *proxyVM) invoke(ctx context.Context, name string, absent uint32, args .
 		return absent, nil
 	}
 	var stack [maxArgs]uint64
-	for i := range min(cb.params, len(args)) {
-		stack[i] = uint64(args[i])
+	for i, a := range args[:min(cb.params, len(args))] {
+		stack[i] = uint64(a)
 	}
 	if err := cb.fn.CallWithStack(ctx, stack[:max(cb.params, 1)]); err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)

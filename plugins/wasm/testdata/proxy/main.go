@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Command proxy is a guest of the proxy-wasm border that does what the header
 // fields x-test and x-answer of a call say.
 package main
