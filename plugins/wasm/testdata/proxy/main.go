@@ -1,7 +1,5 @@
 //go:build wasip1
 
-// Command proxy is a guest of the proxy-wasm border that does what the header
-// fields x-test and x-answer of a call say.
 package main
 
 import (
@@ -365,5 +363,3 @@ func onDelete(id uint32) {
 	proxyLog(2, fmt.Sprint("deleted, ", len(calls)))
 	delete(calls, id)
 }
-
-func main() {}

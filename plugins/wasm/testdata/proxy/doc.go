@@ -1,0 +1,5 @@
+// Command proxy is a guest of the proxy-wasm border that does what the header
+// fields x-test and x-answer of a call say.
+package main
+
+func main() {}
