@@ -1,9 +1,11 @@
 """Drives pyvcloud, unmodified, against a running gateway: it logs in, reads
-the session and the organisations, and keeps the filters of a service the way
-that the vendor's container extension does."""
+the session and the organisations, keeps the filters of a service the way that
+the vendor's container extension does, and registers a service of the older kind
+with the SDK's own class for that."""
 import os
 import sys
 
+from pyvcloud.vcd.api_extension import APIExtension
 from pyvcloud.vcd.client import BasicLoginCredentials, Client, ApiVersion
 from pyvcloud.vcd.exceptions import VcdException
 from lxml import etree
@@ -63,5 +65,28 @@ assert not [r for r in client.get_resource(filters).iterchildren() if r.tag.ends
 
 rest("PUT", "/cloudapi/extensions/api/" + made["id"], {**service, "enabled": "false"})
 rest("DELETE", "/cloudapi/extensions/api/" + made["id"])
+
+extensions = APIExtension(client)
+patterns = ["/api/older", "/api/older/.*"]
+extensions.add_extension("older", "peers.older", "older-key", "older-exchange", patterns)
+assert [e["name"] for e in extensions.list_extensions()] == ["older"], extensions.list_extensions()
+info = extensions.get_extension_info("older", "peers.older")
+assert (info["routingKey"], info["exchange"], info["enabled"], info["priority"]) == ("older-key", "older-exchange", "true", "50"), info
+assert sorted(v for k, v in info.items() if k.startswith("filter_")) == patterns, info
+extensions.enable_extension("older", enabled=False, namespace="peers.older")
+extensions.update_extension("older", namespace="peers.older", routing_key="other-key", exchange="other-exchange")
+info = extensions.get_extension_info("older", "peers.older")
+assert (info["routingKey"], info["exchange"], info["enabled"]) == ("other-key", "other-exchange", "false"), info
+assert sorted(v for k, v in info.items() if k.startswith("filter_")) == patterns, "the update lost the filters"
+extensions.enable_extension("older", enabled=True, namespace="peers.older")
+right = extensions.add_service_right("look", "older", "peers.older", "may look", "Peers", "bundle")
+assert right.get("name") == "{peers.older}:look", right.attrib
+extensions.remove_all_api_filters_from_service("older", "peers.older")
+assert not [k for k in extensions.get_extension_info("older", "peers.older") if k.startswith("filter_")], "filters are left"
+extensions.add_api_filters_to_service("older", ["/api/again/.*"], "peers.older")
+assert extensions.get_extension_info("older", "peers.older")["filter_1"] == "/api/again/.*"
+extensions.delete_extension("older", "peers.older")
+assert extensions.list_extensions() == [], "the service is still there"
+
 client.logout()
 print("pyvcloud is content")
