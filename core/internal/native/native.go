@@ -11,8 +11,10 @@ package native
 import (
 	"cmp"
 	"context"
+	"hash/fnv"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -144,10 +146,25 @@ func (q reader) answer(ctx context.Context, m core.Message, p page) (core.Messag
 	get := m.Request
 	get.Method = http.MethodGet // HEAD has the same header
 	out := linked(ctx, q.view, m.Answer(vxml.Respond(get, sheet.media, sheet.root)))
+	if out.Response.Header, err = tagged(*out.Response); err != nil {
+		return m, err
+	}
 	if m.Request.Method == http.MethodHead {
 		out.Response.Body = nil
 	}
 	return out, nil
+}
+
+// tagged gives the header with an entity tag: what the body says, by whatever
+// it was made of.
+func tagged(r core.Response) (core.Header, error) {
+	body, err := r.Body.Bytes(r.Body.Size())
+	if err != nil {
+		return r.Header, err
+	}
+	sum := fnv.New64a()
+	_, _ = sum.Write(body)
+	return r.Header.With("Etag", `"`+strconv.FormatUint(sum.Sum64(), 16)+`"`), nil
 }
 
 // reader is who makes a call, and what there is to read.

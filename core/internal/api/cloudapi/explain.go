@@ -22,19 +22,22 @@ type explainForm struct {
 
 // explanation is where a call would go and why.
 type explanation struct {
-	Method   string    `json:"method"`
-	Path     string    `json:"path"` // the canonical one, that patterns look at
-	User     reference `json:"user"`
-	Scope    string    `json:"scope"`
-	Tenant   *string   `json:"tenant"`
-	Allowed  bool      `json:"allowed"`
-	Refusal  *string   `json:"refusal"`
-	Before   []place   `json:"before"`
-	Dispatch []place   `json:"dispatch"`
-	Native   bool      `json:"native"`
-	Response []place   `json:"response"`
-	Checks   []check   `json:"checks"`
-	Filters  []verdict `json:"filters"`
+	Method string    `json:"method"`
+	Path   string    `json:"path"` // the canonical one, that patterns look at
+	User   reference `json:"user"`
+	// ContentType is what was asked about. It leads to who would process such
+	// a response; of a request it decides nothing.
+	ContentType *string   `json:"contentType"`
+	Scope       string    `json:"scope"`
+	Tenant      *string   `json:"tenant"`
+	Allowed     bool      `json:"allowed"`
+	Refusal     *string   `json:"refusal"`
+	Before      []place   `json:"before"`
+	Dispatch    []place   `json:"dispatch"`
+	Native      bool      `json:"native"`
+	Response    []place   `json:"response"`
+	Checks      []check   `json:"checks"`
+	Filters     []verdict `json:"filters"`
 }
 
 type place struct {
@@ -108,7 +111,7 @@ func (a *cloud) explain(c echo.Context, in explainForm) error {
 	x := a.Explain(c.Request().Context(), q)
 	out := explanation{
 		Method: q.Request.Method, Path: q.Request.Path, User: reference{Name: q.Caller.UserName + "@" + q.Caller.OrgName, ID: q.Caller.UserID},
-		Scope: string(x.Scope), Tenant: textOrNull(x.Tenant), Allowed: x.Allowed, Refusal: textOrNull(x.Refusal), Native: x.Native,
+		ContentType: textOrNull(q.ContentType), Scope: string(x.Scope), Tenant: textOrNull(x.Tenant), Allowed: x.Allowed, Refusal: textOrNull(x.Refusal), Native: x.Native,
 		Before: places(x.Before), Dispatch: places(x.Dispatch), Response: places(x.Response), Checks: []check{}, Filters: []verdict{},
 	}
 	for _, k := range x.Checks {
