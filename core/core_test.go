@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -231,5 +233,28 @@ func TestRequestTarget(t *testing.T) {
 	}
 	if (Message{}).Answered() || !(Message{}).Answer(Response{Status: http.StatusOK}).Answered() {
 		t.Error("answered")
+	}
+}
+
+func TestAddedFieldsAreNotSharedWithWhoeverAppends(t *testing.T) {
+	values := make([]string, 1, 4)
+	values[0] = "1"
+	from := HeaderOf(http.Header{"A": values, "B": {"2"}, "C": {"3"}})
+	first, second := http.Header{"B": {"0"}}, http.Header{}
+	from.AddTo(first, func(name string) bool { return name == "C" })
+	from.AddTo(second, func(string) bool { return false })
+	first.Add("A", "x")
+	second.Add("A", "y")
+	for _, c := range []struct {
+		got  http.Header
+		want http.Header
+	}{
+		{first, http.Header{"A": {"1", "x"}, "B": {"0", "2"}}},
+		{second, http.Header{"A": {"1", "y"}, "B": {"2"}, "C": {"3"}}},
+		{from.Clone(), http.Header{"A": {"1"}, "B": {"2"}, "C": {"3"}}},
+	} {
+		if !maps.EqualFunc(c.got, c.want, slices.Equal) {
+			t.Errorf("got %v, want %v", c.got, c.want)
+		}
 	}
 }

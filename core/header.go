@@ -55,6 +55,20 @@ func (h Header) All() iter.Seq2[string, string] {
 	}
 }
 
+// AddTo adds the fields to h, but those whose name drop reports.
+func (h Header) AddTo(to http.Header, drop func(name string) bool) {
+	for name, values := range h.fields {
+		if drop(name) {
+			continue
+		}
+		if to[name] == nil {
+			to[name] = values[:len(values):len(values)] // shared: whoever appends makes a copy
+			continue
+		}
+		to[name] = append(to[name], values...)
+	}
+}
+
 // Names returns the names, sorted.
 func (h Header) Names() []string { return slices.Sorted(maps.Keys(h.fields)) }
 

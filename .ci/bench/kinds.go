@@ -90,7 +90,7 @@ func (h *house) asked(name, path string, secure bool) *subject {
 	if secure {
 		base = h.secure
 	}
-	return &subject{name: name, url: base + path, token: h.client.Token, proc: h.proc}
+	return &subject{name: name, url: base + path, token: h.client.Token, proc: h.proc, admin: h.admin}
 }
 
 // extensions registers one of each kind.

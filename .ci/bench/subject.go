@@ -3,12 +3,20 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // subject is what is asked under load, and the process that is watched then.
 type subject struct {
 	name, url, token string
 	proc             *proc
+	admin            string // base URL of its profiles, if it has any
 	missing          string // why there is nothing to ask
 
 	rates []float64 // requests a second, by turn
@@ -21,6 +29,11 @@ func (b *bench) measure(ctx context.Context, subjects []*subject) error {
 		for _, s := range subjects {
 			if s.missing != "" {
 				continue
+			}
+			if b.profiles != "" && s.admin != "" && len(s.rates) == 0 {
+				if err := b.profile(ctx, s); err != nil {
+					return err
+				}
 			}
 			before := s.proc.cpu()
 			n, took, err := b.load(ctx, s.url, s.token)
@@ -35,6 +48,38 @@ func (b *bench) measure(ctx context.Context, subjects []*subject) error {
 		}
 	}
 	return nil
+}
+
+// profile asks under load where the time goes, and keeps the answer.
+func (b *bench) profile(ctx context.Context, s *subject) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		_, _, err := b.load(ctx, s.url, s.token)
+		return err
+	})
+	g.Go(func() error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.admin, b.seconds), nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return err
+		}
+		name := strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+				return r
+			}
+			return '-'
+		}, s.name)
+		return os.WriteFile(filepath.Join(b.profiles, name+".pprof"), text, 0o600)
+	})
+	return g.Wait()
 }
 
 // of is the median of the ratios to another subject, each within one turn.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -20,7 +21,7 @@ const requestIDHeader = "X-Vmware-Vcloud-Request-Id"
 // exchange is one request with its answer, at the edge.
 type exchange struct {
 	g      *Gateway
-	w      *recorder
+	w      recorder
 	r      *http.Request
 	body   *clientBody // nil: there is none
 	report telemetry.Call
@@ -41,9 +42,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.Request.Body = core.StreamBody(x.body, x.r.ContentLength).WithTrailer(func() http.Header { return x.r.Trailer })
 	}
 	switch handler := g.mounts[m.Request.Path]; {
-	case g.cors(x.w, x.r):
+	case g.cors(&x.w, x.r):
 	case handler != nil:
-		handler.ServeHTTP(x.w, x.r)
+		handler.ServeHTTP(&x.w, x.r)
 	case g.reserved(m.Request.Path) || logout(m.Request):
 		x.serveAdmin(m)
 	default:
@@ -54,19 +55,21 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // begin puts limits and a report around the exchange.
 func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	rc := http.NewResponseController(w)
-	x := &exchange{g: g, w: &recorder{ResponseWriter: w, rc: rc, idle: g.opts.Limits.WriteIdle}}
-	if r.ProtoMajor == 1 {
-		_ = rc.SetWriteDeadline(time.Time{}) // of the call before on this connection
-	}
+	x := &exchange{g: g, w: recorder{ResponseWriter: w, rc: rc, idle: g.opts.Limits.WriteIdle, overdue: r.ProtoMajor == 1}}
 	x.report = telemetry.Call{ID: requestID(r), Method: r.Method, Proto: r.Proto, Path: rawPath(r)}
-	w.Header().Set(requestIDHeader, x.report.ID)
+	w.Header()[requestIDHeader] = []string{x.report.ID}
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
 		// It may have had a Content-Length too, which net/http takes away without
 		// a word. Whoever stands in front may have believed that.
 		w.Header().Set("Connection", "close")
 	}
-	x.r = r.WithContext(g.telemetry.Begin(r.Context(), &x.report, r.Header))
-	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
+	ctx := g.telemetry.Begin(r.Context(), &x.report, r.Header)
+	body := r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
+	if x.r = r; body || ctx != r.Context() {
+		x.r = r.WithContext(ctx)
+	}
+	if body {
+		x.w.renew() // whoever reads it may make net/http ask for it
 		x.body = &clientBody{body: r.Body, rc: rc, idle: g.opts.Limits.BodyIdle}
 		x.r.Body = x.body
 	}
@@ -90,7 +93,9 @@ func (x *exchange) end() {
 	x.w.finish()
 	x.report.Status, x.report.Bytes = x.w.status, x.w.bytes
 	x.g.telemetry.End(&x.report)
-	x.g.opts.Log.Debug("call", "request_id", x.report.ID, "method", x.report.Method, "path", x.report.Path, "status", x.w.status)
+	if log := x.g.opts.Log; log.Enabled(x.r.Context(), slog.LevelDebug) {
+		log.Debug("call", "request_id", x.report.ID, "method", x.report.Method, "path", x.report.Path, "status", x.w.status)
+	}
 	if abort {
 		panic(http.ErrAbortHandler) // the client must not take its answer for whole
 	}
@@ -192,7 +197,7 @@ func (x *exchange) serveAdmin(m core.Message) {
 	u := *r.URL
 	u.Path, u.RawPath, u.RawQuery = m.Request.Path, "", m.Request.RawQuery
 	r.URL = &u
-	x.g.admin.ServeHTTP(x.w, r)
+	x.g.admin.ServeHTTP(&x.w, r)
 }
 
 // overlap lets an answer begin before its request has ended: by itself
@@ -222,7 +227,7 @@ func (x *exchange) serveRoad(m core.Message) {
 		ctx, end = g.long.begin(ctx, answer.Caller)
 		defer end()
 	}
-	if err := write(ctx, x.w, m.Request, resp); err != nil {
+	if err := write(ctx, &x.w, m.Request, resp); err != nil {
 		if x.r.Context().Err() == nil {
 			g.opts.Log.Warn("the answer was cut off", "request_id", m.ID, "err", err)
 		}

@@ -17,6 +17,7 @@ type recorder struct {
 	status   int
 	bytes    int64
 	hijacked bool
+	overdue  bool // the deadline of the call before on this connection still stands
 }
 
 // inside is how much of an answer net/http takes without waiting for the
@@ -27,6 +28,9 @@ const inside = 2 << 10
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		r.status = status
+	}
+	if status < 200 {
+		r.renew() // it is sent at once
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
@@ -61,10 +65,19 @@ func (r *recorder) Flush() { _ = r.FlushError() }
 // watch gives the write that follows its time. A deadline set now would also
 // meet writes that come later, on a stream that just has nothing to say.
 func (r *recorder) watch() {
+	r.renew()
 	if r.timer == nil {
 		r.timer = time.AfterFunc(r.idle, func() { _ = r.rc.SetWriteDeadline(past()) })
 	} else {
 		r.timer.Reset(r.idle)
+	}
+}
+
+// renew takes the deadline of an earlier call away, before something is sent.
+func (r *recorder) renew() {
+	if r.overdue {
+		r.overdue = false
+		_ = r.rc.SetWriteDeadline(time.Time{})
 	}
 }
 
@@ -80,6 +93,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // Hijack hands over the connection.
 func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	r.renew()
 	conn, rw, err := r.rc.Hijack()
 	if err == nil {
 		r.hijacked = true

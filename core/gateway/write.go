@@ -36,11 +36,7 @@ func write(ctx context.Context, w http.ResponseWriter, req core.Request, resp co
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing more is expected of it
 	h := w.Header()
-	for name, value := range resp.Header.All() {
-		if !notForClient(name) {
-			h.Add(name, value)
-		}
-	}
+	resp.Header.AddTo(h, notForClient)
 	vary(h, req, resp)
 	if extensionPage(req.Path) {
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -61,10 +57,15 @@ func write(ctx context.Context, w http.ResponseWriter, req core.Request, resp co
 // vary names what the answer depends on here: who calls, and what they
 // accept. What an extension said of itself is kept.
 func vary(h http.Header, req core.Request, resp core.Response) {
-	names := []string{"Accept", "Accept-Encoding", "Accept-Language", "Authorization"}
+	ours := "Accept, Accept-Encoding, Accept-Language, Authorization"
 	if extensionPage(req.Path) {
-		names = append(names, "Cookie")
+		ours += ", Cookie"
 	}
+	if h["Vary"] == nil && !resp.Header.Has("Vary") {
+		h["Vary"] = []string{ours}
+		return
+	}
+	names := strings.Split(ours, ", ")
 	for _, v := range append(h.Values("Vary"), resp.Header.Values("Vary")...) {
 		for name := range strings.SplitSeq(v, ",") {
 			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
@@ -81,6 +82,11 @@ func extensionPage(path string) bool { return strings.HasPrefix(path, "/ext-ui/"
 // copyBody streams the body, and sends on at once what a system sends piece
 // by piece.
 func copyBody(ctx context.Context, w http.ResponseWriter, body *core.Body) error {
+	if size := body.Size(); size >= 0 && size <= small && body.Buffered() {
+		err := writeSmall(w, body)
+		addTrailer(w.Header(), body)
+		return err
+	}
 	var dst io.Writer = w
 	if body.Size() < 0 {
 		f := flusher{w, http.NewResponseController(w)}
@@ -96,15 +102,31 @@ func copyBody(ctx context.Context, w http.ResponseWriter, body *core.Body) error
 	defer stop()
 	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, *buf)
 	err = errors.Join(err, src.Close())
+	addTrailer(w.Header(), body)
+	return err
+}
+
+// small is the size of a body that is written at once when it is at hand.
+const small = 32 << 10
+
+func writeSmall(w io.Writer, body *core.Body) error {
+	b, err := body.Bytes(small)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	return err
+}
+
+// addTrailer adds the trailer fields of a body that was read to its end.
+func addTrailer(h http.Header, body *core.Body) {
 	for name, values := range body.Trailer() {
 		if notForClient(name) {
 			continue
 		}
 		for _, v := range values {
-			w.Header().Add(http.TrailerPrefix+name, v)
+			h.Add(http.TrailerPrefix+name, v)
 		}
 	}
-	return err
 }
 
 // flusher sends every piece on at once.
@@ -129,8 +151,8 @@ func (x *exchange) writeError(path string, err error) {
 	}
 	x.w.Header().Set("X-Content-Type-Options", "nosniff")
 	if path == "/api" || strings.HasPrefix(path, "/api/") {
-		vxml.WriteError(x.w, x.r.Header.Values("Accept"), x.report.ID, err)
+		vxml.WriteError(&x.w, x.r.Header.Values("Accept"), x.report.ID, err)
 		return
 	}
-	cloudapi.WriteError(x.w, x.report.ID, err)
+	cloudapi.WriteError(&x.w, x.report.ID, err)
 }
