@@ -66,7 +66,7 @@ func (b *bench) profile(ctx context.Context, s *subject) error {
 		if err != nil {
 			return err
 		}
-		defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
+		defer resp.Body.Close()
 		text, err := io.ReadAll(resp.Body)
 		if err != nil {
 			return err

@@ -136,13 +136,35 @@ func (s *session) write() {
 		case <-s.done:
 			return
 		case d := <-s.queue:
-			s.queued.Add(-int64(len(d.buf.data)))
-			s.send(d)
+			s.drain(d)
 		case <-tick.C:
 			if s.sock.ping() != nil {
 				s.sock.abort()
 			}
 		}
+	}
+}
+
+// drain sends a request and those that wait behind it, in as few messages as
+// they fit into.
+func (s *session) drain(d delivery) {
+	for {
+		s.queued.Add(-int64(len(d.buf.data)))
+		s.sock.more.Store(len(s.queue) > 0)
+		s.send(d)
+		select {
+		case d = <-s.queue:
+			continue
+		default:
+		}
+		break
+	}
+	s.sock.more.Store(false)
+	s.cl.Lock() // that of the broker on writing
+	err := s.sock.flush()
+	s.cl.Unlock()
+	if err != nil {
+		s.sock.abort()
 	}
 }
 

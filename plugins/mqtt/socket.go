@@ -34,6 +34,9 @@ type socket struct {
 
 	admit func(user, secret string) (admission, error)
 
+	more atomic.Bool // what is written next is not the last: it may wait
+	held []byte      // packets that wait; guarded like writing
+
 	frame io.Reader // what is left of the current message
 	guard packetGuard
 
@@ -71,13 +74,42 @@ func (s *socket) Read(p []byte) (int, error) {
 	}
 }
 
-// Write sends p as one message. The broker never writes twice at a time.
+// heldMost is how many bytes of packets wait for others at most.
+const heldMost = 32 << 10
+
+// Write sends p, and what waits in front of it, as one message; or lets it
+// wait if more comes at once. The broker never writes twice at a time.
 func (s *socket) Write(p []byte) (int, error) {
-	_ = s.ws.SetWriteDeadline(time.Now().Add(s.writeTimeout)) // it only notes the time
-	if err := s.ws.WriteMessage(websocket.BinaryMessage, p); err != nil {
-		return 0, err
+	if len(s.held)+len(p) > heldMost {
+		if err := s.flush(); err != nil {
+			return 0, err
+		}
+		return len(p), s.message(p)
 	}
-	return len(p), nil
+	if s.more.Load() {
+		s.held = append(s.held, p...)
+		return len(p), nil
+	}
+	if len(s.held) == 0 {
+		return len(p), s.message(p)
+	}
+	s.held = append(s.held, p...)
+	return len(p), s.flush()
+}
+
+// flush sends what waits.
+func (s *socket) flush() error {
+	if len(s.held) == 0 {
+		return nil
+	}
+	p := s.held
+	s.held = s.held[:0]
+	return s.message(p)
+}
+
+func (s *socket) message(p []byte) error {
+	_ = s.ws.SetWriteDeadline(time.Now().Add(s.writeTimeout)) // it only notes the time
+	return s.ws.WriteMessage(websocket.BinaryMessage, p)
 }
 
 // Close says goodbye if that does not wait, and closes the connection.
