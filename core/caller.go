@@ -30,6 +30,12 @@ func (c Caller) Known() bool { return c.UserID != "" }
 // a system administrator.
 func (c Caller) Provider() bool { return c.Known() && c.OrgID == SystemOrgID }
 
+// Equal reports whether both are the same in everything, rights included.
+func (c Caller) Equal(o Caller) bool {
+	return c.UserID == o.UserID && c.UserName == o.UserName && c.OrgID == o.OrgID && c.OrgName == o.OrgName &&
+		c.SessionID == o.SessionID && c.TokenID == o.TokenID && slices.Equal(c.Roles, o.Roles) && c.Rights.Equal(o.Rights)
+}
+
 // Ref names an entity.
 type Ref struct{ ID, Name string }
 
@@ -55,6 +61,11 @@ func RightsOf(refs ...Ref) Rights {
 	slices.Sort(r.ids)
 	r.names, r.ids = slices.Compact(r.names), slices.Compact(r.ids)
 	return r
+}
+
+// Equal reports whether both are the same set.
+func (r Rights) Equal(o Rights) bool {
+	return r.all == o.all && slices.Equal(r.names, o.names) && slices.Equal(r.ids, o.ids)
 }
 
 // Has reports whether the right of that name is held.

@@ -258,3 +258,32 @@ func TestAddedFieldsAreNotSharedWithWhoeverAppends(t *testing.T) {
 		}
 	}
 }
+
+func TestCallersAreEqualInEverythingOrNotAtAll(t *testing.T) {
+	of := func() Caller {
+		return Caller{
+			UserID: "u", UserName: "ann", OrgID: "o", OrgName: "acme", SessionID: "s", TokenID: "t",
+			Roles: []Ref{{"r", "role"}}, Rights: RightsOf(Ref{"1", "a"}, Ref{"2", "b"}),
+		}
+	}
+	if !of().Equal(of()) {
+		t.Error("two that are the same differ")
+	}
+	for name, change := range map[string]func(*Caller){
+		"the user":         func(c *Caller) { c.UserID = "x" },
+		"the user's name":  func(c *Caller) { c.UserName = "x" },
+		"the org":          func(c *Caller) { c.OrgID = "x" },
+		"the org's name":   func(c *Caller) { c.OrgName = "x" },
+		"the session":      func(c *Caller) { c.SessionID = "x" },
+		"the token":        func(c *Caller) { c.TokenID = "x" },
+		"a role":           func(c *Caller) { c.Roles = []Ref{{"r", "x"}} },
+		"a right":          func(c *Caller) { c.Rights = RightsOf(Ref{"1", "a"}) },
+		"the name of one":  func(c *Caller) { c.Rights = RightsOf(Ref{"1", "a"}, Ref{"2", "c"}) },
+		"all rights there": func(c *Caller) { c.Rights = AllRights() },
+	} {
+		c := of()
+		if change(&c); c.Equal(of()) {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+}

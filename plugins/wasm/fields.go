@@ -100,11 +100,15 @@ func (f *fields) change(name string, do func(http.Header)) bool {
 		return false
 	}
 	if f.edit == nil {
-		seen := make(http.Header, f.orig.Len()+1)
-		for _, n := range f.names() {
-			seen[n] = f.values(n)
+		f.edit = make(http.Header, f.orig.Len()+1)
+		f.orig.AddTo(f.edit, f.hidden)
+		if f.cookie && f.edit["Cookie"] != nil {
+			if seen, _ := splitCookies(f.edit["Cookie"]); len(seen) > 0 {
+				f.edit["Cookie"] = seen
+			} else {
+				delete(f.edit, "Cookie")
+			}
 		}
-		f.edit = seen
 	}
 	do(f.edit)
 	return true
@@ -118,12 +122,9 @@ func (f *fields) result() core.Header {
 	if f.edit == nil {
 		return f.orig
 	}
-	out := f.edit.Clone()
-	for _, n := range f.orig.Names() {
-		if f.hidden(n) {
-			out[n] = f.orig.Values(n)
-		}
-	}
+	out := make(http.Header, len(f.edit)+1)
+	core.HeaderOf(f.edit).AddTo(out, func(string) bool { return false })
+	f.orig.AddTo(out, func(n string) bool { return !f.hidden(n) })
 	if f.cookie {
 		seen, _ := splitCookies(out["Cookie"])
 		_, kept := splitCookies(f.orig.Values("Cookie"))

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"reflect"
 	"time"
 
 	"github.com/annex-gateway/annex/core"
@@ -21,7 +20,7 @@ type issued struct {
 // the very same caller, rights included, and its key still signs.
 func (t *issued) fresh(d *live.Directory, c core.Caller, now time.Time) bool {
 	key, ok := d.Key(t.keyID)
-	return ok && key.Retired.IsZero() && now.Before(t.until) && reflect.DeepEqual(t.caller, c)
+	return ok && key.Retired.IsZero() && now.Before(t.until) && t.caller.Equal(c)
 }
 
 // issue hands out the token remembered under name, or a new one.

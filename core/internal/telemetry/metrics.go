@@ -26,8 +26,19 @@ type metrics struct {
 	exportFailures prometheus.Counter
 	dropped        prometheus.Counter
 
-	mu      sync.RWMutex
+	known sync.Map // visited → *counters, so that labels are looked up once
+
+	mu      sync.Mutex // held while labels are looked up or taken away
 	systems map[string]bool
+}
+
+// visited is what visits are counted by.
+type visited struct{ system, stage, outcome string }
+
+// counters are those of one kind of visit.
+type counters struct {
+	visits   prometheus.Counter
+	duration prometheus.Observer
 }
 
 // classes of status: none, 1xx to 5xx.
@@ -77,9 +88,27 @@ func (m *metrics) call(p Place, status int, took time.Duration) {
 }
 
 func (m *metrics) visit(e core.Event) {
-	system := m.name(e.System)
-	m.visits.WithLabelValues(system, e.Step, outcome(e)).Inc()
-	m.visitDurations.WithLabelValues(system, e.Step).Observe(e.Took.Seconds())
+	v := visited{e.System, e.Step, outcome(e)}
+	c, ok := m.known.Load(v)
+	if !ok {
+		c = m.counters(v)
+	}
+	c.(*counters).visits.Inc()
+	c.(*counters).duration.Observe(e.Took.Seconds())
+}
+
+// counters looks up where visits are counted, and remembers it for systems
+// that are counted by name.
+func (m *metrics) counters(v visited) *counters {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	system := m.name(v.system)
+	c := &counters{m.visits.WithLabelValues(system, v.stage, v.outcome), m.visitDurations.WithLabelValues(system, v.stage)}
+	if system != other {
+		v.system = strings.Clone(v.system)
+		m.known.Store(v, c)
+	}
+	return c
 }
 
 func outcome(e core.Event) string {
@@ -92,22 +121,19 @@ func outcome(e core.Event) string {
 	return "passed"
 }
 
-// name is what a system is counted under.
+// other is what systems are counted under that are too many.
+const other = "other"
+
+// name is what a system is counted under. The mutex is held.
 func (m *metrics) name(system string) string {
-	if system == "" {
-		return "native"
-	}
-	m.mu.RLock()
-	known, n := m.systems[system], len(m.systems)
-	m.mu.RUnlock()
 	switch {
-	case known:
+	case system == "":
+		return "native"
+	case m.systems[system]:
 		return system
-	case n >= maxSystems:
-		return "other"
+	case len(m.systems) >= maxSystems:
+		return other
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.systems[strings.Clone(system)] = true
 	return system
 }
@@ -120,8 +146,19 @@ func (t *Telemetry) Keep(known func(system string) bool) {
 	for id := range m.systems {
 		if !known(id) {
 			delete(m.systems, id)
+			m.forget(id)
 			m.visits.DeletePartialMatch(prometheus.Labels{"system": id})
 			m.visitDurations.DeletePartialMatch(prometheus.Labels{"system": id})
 		}
 	}
+}
+
+// forget lets go of what was remembered of a system. The mutex is held.
+func (m *metrics) forget(system string) {
+	m.known.Range(func(v, _ any) bool {
+		if v.(visited).system == system {
+			m.known.Delete(v)
+		}
+		return true
+	})
 }
