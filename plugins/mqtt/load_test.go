@@ -328,3 +328,46 @@ func BenchmarkCall1KiB(b *testing.B) {
 		})
 	}
 }
+
+// A thousand services at once: each is admitted, each gets its own calls and
+// nobody else's, and when they have gone nothing of them is left.
+func TestAThousandServicesAnswerTheirOwnCalls(t *testing.T) {
+	const services, callers = 1_000, 32
+	r := newPlainRig(t, Options{})
+	conns := make([]core.Conn, services)
+	clients := make([]interface{ Disconnect(uint) }, services)
+	for i := range services {
+		sys := r.system(fmt.Sprintf("service%d", i))
+		conns[i] = r.open(t, sys)
+		clients[i] = r.service(t, sys, "", 0, func(req wire.Request) *wire.Response {
+			reply := echo(req)
+			reply.Message.Body = append([]byte(sys.Name+" "), reply.Message.Body...)
+			return reply
+		})
+	}
+	if n := r.Stats().Sessions; n != services {
+		t.Fatalf("%d services are connected", n)
+	}
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range callers {
+		workers.Go(func() {
+			for n := next.Add(1) - 1; n < 2*services; n = next.Add(1) - 1 {
+				i := int(n) % services
+				m, err := conns[i].Do(context.Background(), message("/api/x", fmt.Append(nil, n)))
+				if err != nil {
+					t.Errorf("call %d: %v", n, err)
+					continue
+				}
+				if got, _ := m.Response.Body.Bytes(100); string(got) != fmt.Sprintf("service%d %d", i, n) {
+					t.Errorf("call %d was answered %q", n, got)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for _, c := range clients {
+		c.Disconnect(0)
+	}
+	eventually(t, "all services have gone", func() bool { s := r.Stats(); return s.Sessions == 0 && s.Connections == 0 })
+}
