@@ -2,6 +2,8 @@ package operator
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,6 +134,18 @@ func (s *session) uploadFile(ctx context.Context, file string, progress io.Write
 		In: client.Raw{Reader: in, Size: st.Size(), Type: "application/wasm"},
 	})
 	return out.ID, err
+}
+
+// digestOf is the id that the module in a file has.
+func digestOf(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), err
 }
 
 func onTerminal(w io.Writer) bool {

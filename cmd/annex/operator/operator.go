@@ -16,7 +16,7 @@ import (
 
 // Commands are the operator's commands.
 func Commands() []*cobra.Command {
-	list := []*cobra.Command{loginCommand(), logoutCommand(), contextCommand()}
+	list := []*cobra.Command{loginCommand(), logoutCommand(), contextCommand(), applyCommand(), diffCommand(), explainCommand()}
 	for _, n := range nouns() {
 		list = append(list, nounCommand(n))
 	}

@@ -76,19 +76,24 @@ func textOf(v any) string {
 	case map[string]any: // a reference
 		return textOf(v["name"])
 	}
-	line := strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, fmt.Sprint(v))
+	line := strings.ReplaceAll(printable(fmt.Sprint(v)), "\n", " ")
 	if r := []rune(line); len(r) > maxCell {
 		return string(r[:maxCell-1]) + "…"
 	}
 	return line
+}
+
+// printable leaves out what could lead a terminal, but for the ends of lines.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r != '\n' && unicode.IsControl(r):
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // maxCell is the longest text in a table, in characters.
