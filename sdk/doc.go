@@ -22,7 +22,8 @@
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o hello.wasm
 //
 // The module speaks the http-wasm border and nothing else, so it runs in
-// other products with that border too. On any other platform the package
+// other products with that border too, unless it uses what is Annex's own:
+// stage, caller and rights, claims, state, calls to others, and metrics. On any other platform the package
 // builds as well, and a [Trial] runs a handler in an ordinary test.
 //
 // Nothing is read from the host before it is asked for, and nothing is

@@ -27,6 +27,8 @@ type Trial struct {
 	ResponseHeader http.Header
 	ResponseBody   []byte
 	Log            []string // "level: text"
+
+	Surroundings // of the gateway's own functions
 }
 
 // Run calls the handler, and the function that it gave to OnResponse.

@@ -19,8 +19,11 @@ type exchange struct {
 	req, res         fields
 	reqBody, resBody payload
 	status           int
-	responding       bool // the request is gone, the answer is here
-	refused          int  // changes that were asked for and not allowed
+	responding       bool        // the request is gone, the answer is here
+	claim            *core.Claim // who the guest says is calling
+	fetched          *callResult // what the last call to others brought
+	fetchedTo        int         // how much of its body was read
+	refused          int         // changes that were asked for and not allowed
 }
 
 func newExchange(g *guest, m core.Message) *exchange {
@@ -76,7 +79,7 @@ func (x *exchange) request() core.Message {
 	if changed {
 		m.Request.Header = m.Request.Header.Without("Content-Length", "Transfer-Encoding")
 	}
-	m.Request.Body = body
+	m.Request.Body, m.Claim = body, x.claim
 	return m
 }
 

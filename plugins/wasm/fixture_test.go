@@ -25,6 +25,7 @@ type testHost struct {
 	mu      sync.Mutex
 	modules map[string][]byte
 	logged  bytes.Buffer
+	memory  memory
 }
 
 func (h *testHost) Log() *slog.Logger {

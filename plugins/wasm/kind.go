@@ -28,6 +28,7 @@ type Options struct {
 	Idle           time.Duration  // a guest unused for so long is given up; default 1 min
 	BodyBytes      int64          // greatest body that is buffered; default 10 MiB
 	LogLines       int            // of one system in a second; default 100
+	StateBytes     int64          // kept for one annex system in the store; default 1 MiB
 	SharedBytes    int64          // shared data and queues of one proxy-wasm system; default 8 MiB
 
 	// Guard judges every address that guests call, before it is dialled. Nil:
@@ -50,6 +51,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Idle, time.Minute)
 	setDefault(&o.BodyBytes, 10<<20)
 	setDefault(&o.LogLines, 100)
+	setDefault(&o.StateBytes, 1<<20)
 	setDefault(&o.SharedBytes, 8<<20)
 	if o.Inspect.Bytes == 0 {
 		o.Inspect.Bytes = 64 << 20
@@ -93,7 +95,7 @@ func (k *Kind) Name() string { return core.KindWASM }
 
 // Stages tells where modules may stand.
 func (k *Kind) Stages() []core.Stage {
-	return []core.Stage{core.OnArrival, core.OnAuthorize, core.OnDispatch, core.OnResponse, core.OnLog}
+	return core.Stages()
 }
 
 // Check compiles the module and starts one guest. It leaves nothing behind
@@ -174,7 +176,8 @@ func (k *Kind) Close() error {
 
 // settings are those of a registration, with defaults filled in.
 type settings struct {
-	name        string // of the system, for messages
+	id          string // of the system
+	name        string // the same, for messages
 	triplet     string // for logs
 	digest      string
 	config      []byte
@@ -214,7 +217,7 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 		return settings{}, err
 	}
 	return settings{
-		name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: w.Config, memory: w.MemoryBytes,
+		id: sys.ID, name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: w.Config, memory: w.MemoryBytes,
 		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
 		border: w.Border, vmConfig: w.VMConfig, rootID: w.RootID, clusters: at,
 	}, nil

@@ -55,7 +55,7 @@ type module struct {
 }
 
 func newModules(ctx context.Context, source core.ModuleSource, opts Options) (*modules, error) {
-	r, err := newHostRuntime(ctx, opts, proxyWASM{}, httpWASM{})
+	r, err := newHostRuntime(ctx, opts, proxyWASM{}, annexBorder{}, httpWASM{})
 	if err != nil {
 		return nil, err
 	}

@@ -215,3 +215,13 @@ func sortedPairs(h http.Header) []pair {
 	}
 	return slices.Clip(out)
 }
+
+// allows reports whether a URL lies at one of the places.
+func (c clusters) allows(u *url.URL) bool {
+	for _, at := range c {
+		if at.Scheme == u.Scheme && strings.EqualFold(at.Host, u.Host) {
+			return true
+		}
+	}
+	return false
+}

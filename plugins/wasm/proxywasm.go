@@ -45,7 +45,7 @@ func (proxyWASM) judge(m *inspect.Module) (mine bool, err error) {
 	abi, calls, others := abiOf(m), false, false
 	for _, i := range m.Imports {
 		calls = calls || i.Module == envModule && strings.HasPrefix(i.Name, "proxy_")
-		others = others || i.Module == "http_handler" || i.Module == "annex"
+		others = others || i.Module == "http_handler" || i.Module == annexModule
 	}
 	switch {
 	case abi == "" && !calls:
