@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/annex-gateway/annex/sdk"
@@ -36,12 +38,12 @@ func handle(c *sdk.Call) {
 		n := 0
 		for {
 			b, rev, err := c.State().Get("n")
-			fmt.Sscan(string(b), &n)
+			n, _ = strconv.Atoi(string(b))
 			if err != nil {
 				say(err)
 				return
 			}
-			if _, err = c.State().PutIf("n", fmt.Append(nil, n+1), rev); err != sdk.ErrStale {
+			if _, err = c.State().PutIf("n", fmt.Append(nil, n+1), rev); !errors.Is(err, sdk.ErrStale) {
 				say(n+1, err)
 				return
 			}
