@@ -41,9 +41,7 @@ func linked(ctx context.Context, v *live.View, m core.Message) core.Message {
 		links = linksOn(v, m.Request.BaseURL(), mediaType, doc)
 	}
 	r.Body = doc.Body(links...)
-	if len(links) > 0 {
-		r.Header = relabelled(r, m.Response.Header.Get("Etag"), links)
-	}
+	r.Header = relabelled(r, m.Response.Header.Get("Etag"), links)
 	return m.Answer(r)
 }
 
@@ -110,14 +108,21 @@ func expand(template, base, id string) string {
 }
 
 // relabelled gives the header of an answer that links were put into. Its
-// entity tag, which was tag, changes with the links.
+// entity tag, which was tag, changes with the links and with nothing else: a
+// client that guards an update with it gives the upstream its own tag back.
 func relabelled(r core.Response, tag string, links []*vxml.Element) core.Header {
-	h := coding.Altered(r.Header)
-	if n := r.Body.Size(); n >= 0 {
-		h = h.With("Content-Length", strconv.FormatInt(n, 10))
+	h := r.Header
+	if len(links) > 0 {
+		h = coding.Altered(h)
+		if n := r.Body.Size(); n >= 0 {
+			h = h.With("Content-Length", strconv.FormatInt(n, 10))
+		}
+		if opening, ok := strings.CutSuffix(tag, `"`); ok {
+			tag = opening + tagMark + digest(links) + `"`
+		}
 	}
-	if opening, ok := strings.CutSuffix(tag, `"`); ok {
-		h = h.With("Etag", opening+tagMark+digest(links)+`"`)
+	if h.Get("Etag") != tag {
+		h = h.With("Etag", tag)
 	}
 	return h
 }

@@ -224,6 +224,18 @@ func TestAnEntityTagChangesWithTheLinks(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatWasDecodedInVainKeepsItsTag(t *testing.T) {
+	t.Parallel()
+	up := &scripted{}
+	h := open(t, up)
+	h.link(h.service("svc", 50).ID, "x", orgType+"+xml", "")
+	up.say(200, zipped(t, "<a type='text/plain'/>"), "Content-Type", "application/xml", "Content-Encoding", "gzip", "Etag", `"tag"`)
+	m, err := h.Do(t.Context(), call(administrator(), "GET", "/api/x"))
+	if err != nil || bytesOf(t, *m.Response) != "<a type='text/plain'/>" || m.Response.Header.Get("Etag") != `"tag"` || m.Response.Header.Has("Content-Encoding") {
+		t.Errorf("got %+v, %v", m.Response, err)
+	}
+}
+
 func TestWhatHasNoBodyPasses(t *testing.T) {
 	t.Parallel()
 	up := &scripted{}

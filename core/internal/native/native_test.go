@@ -17,6 +17,7 @@ import (
 	"github.com/annex-gateway/annex/core/internal/live"
 	"github.com/annex-gateway/annex/core/internal/native"
 	"github.com/annex-gateway/annex/core/internal/vxml"
+	"github.com/annex-gateway/annex/core/internal/vxml/xsdtest"
 	"github.com/annex-gateway/annex/plugins/plugintest"
 	"github.com/annex-gateway/annex/storage"
 	"github.com/annex-gateway/annex/storage/memory"
@@ -130,6 +131,11 @@ func golden(t *testing.T, name, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
+	}
+	if strings.HasSuffix(name, ".xml") {
+		if err := xsdtest.Validate([]byte(got)); err != nil {
+			t.Errorf("%s is not valid by the schema: %v", file, err)
+		}
 	}
 }
 
