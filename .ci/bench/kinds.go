@@ -56,12 +56,19 @@ func (b *bench) kinds(ctx context.Context) error {
 	if err := b.extensions(ctx, s); err != nil {
 		return err
 	}
+	broker, err := b.broker(ctx)
+	if err != nil {
+		return err
+	}
 	for _, secure := range []bool{false, true} {
 		direct, rp := s.server.asked("the server itself", secure), s.proxy.asked("ReverseProxy", secure)
 		subjects := []*subject{
 			direct, rp, s.nginx.asked("nginx", secure), s.haproxy.asked("HAProxy", secure),
 			s.house.asked("annex: HTTPS endpoint", "/ext-api/bench/echo", secure), s.house.asked("annex: MQTT service", "/api/bench/mqtt", secure),
 			s.house.asked("annex: WASM module", "/api/bench/wasm", secure), s.house.asked("annex: the built-in API", "/api/org", secure),
+		}
+		if !secure {
+			subjects = append(subjects, broker)
 		}
 		if err := b.measure(ctx, subjects); err != nil {
 			return err

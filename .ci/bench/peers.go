@@ -28,7 +28,7 @@ func (b *bench) own(ctx context.Context, role string, env ...string) (*peer, err
 	}
 	p := &peer{name: role, plain: "http://" + at[0], secure: "https://localhost:" + port(at[1])}
 	p.proc, err = b.spawn(role, append(env, roleVariable+"="+role, plainAddress+"="+at[0], tlsAddress+"="+at[1]), self)
-	if err != nil || role == "service" {
+	if err != nil || role == "service" || role == "responder" {
 		return p, err
 	}
 	return p, p.await(ctx, at[1])

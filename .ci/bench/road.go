@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 func parts() [][2]string {
 	return [][2]string{
 		{"./core/internal/pipeline", "Serve"},
+		{"./core/gateway", "Call"},
 		{"./core/internal/match", "ByURL/(mixedAndAll|samePrefix|class)/"},
 		{"./core/internal/live", "OneFilterAmong"},
 		{"./core/internal/access", "Decide"},
@@ -40,7 +42,7 @@ func (b *bench) road(ctx context.Context) error {
 	results := make([][]*measured, len(parts()))
 	for range b.rounds {
 		for i, p := range parts() {
-			out, err := b.benchmarks(ctx, p[0], p[1])
+			out, err := b.benchmarks(ctx, p[0], p[1], b.micro)
 			if err != nil {
 				return err
 			}
@@ -57,15 +59,15 @@ func (b *bench) road(ctx context.Context) error {
 }
 
 // benchmarks runs those of one package. It is built once.
-func (b *bench) benchmarks(ctx context.Context, pkg, which string) (string, error) {
+func (b *bench) benchmarks(ctx context.Context, pkg, which, times string, env ...string) (string, error) {
 	file := filepath.Join(b.work, strings.ReplaceAll(pkg[2:], "/", "-")+".test")
 	//nolint:gosec // packages of this tree
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", file, pkg).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", pkg, err, out)
 	}
 	//nolint:gosec // what we have just built
-	run := exec.CommandContext(ctx, file, "-test.run=^$", "-test.bench="+which, "-test.benchtime="+b.micro, "-test.benchmem")
-	run.Dir = pkg
+	run := exec.CommandContext(ctx, file, "-test.run=^$", "-test.bench="+which, "-test.benchtime="+times, "-test.benchmem")
+	run.Dir, run.Env = pkg, append(os.Environ(), env...)
 	out, err := run.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w: %s", pkg, err, out)

@@ -41,13 +41,20 @@ func playRole(role string) error {
 		return proxy(ctx)
 	case "service":
 		return echo(ctx)
+	case "responder":
+		return respond(ctx)
 	}
 	return fmt.Errorf("there is no role %q", role)
 }
 
-// answer is the handler that everybody in this run ends at: 1 KiB of JSON.
+// body is what everybody in this run answers: 1 KiB of JSON.
+func body() []byte {
+	return append(append([]byte(`{"data":"`), bytes.Repeat([]byte("j"), 1013)...), `"}`...)
+}
+
+// answer is the handler that everybody in this run ends at.
 func answer() http.Handler {
-	body := append(append([]byte(`{"data":"`), bytes.Repeat([]byte("j"), 1013)...), `"}`...)
+	body := body()
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = []string{"application/json"}
 		_, _ = w.Write(body)

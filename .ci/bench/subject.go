@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -16,8 +17,9 @@ import (
 type subject struct {
 	name, url, token string
 	proc             *proc
-	admin            string // base URL of its profiles, if it has any
-	missing          string // why there is nothing to ask
+	admin            string                                            // base URL of its profiles, if it has any
+	load             func(context.Context) (int, time.Duration, error) // nil: of HTTP
+	missing          string                                            // why there is nothing to ask
 
 	rates []float64 // requests a second, by turn
 	cpus  []float64 // microseconds of processor time for each
@@ -36,7 +38,7 @@ func (b *bench) measure(ctx context.Context, subjects []*subject) error {
 				}
 			}
 			before := s.proc.cpu()
-			n, took, err := b.load(ctx, s.url, s.token)
+			n, took, err := b.ask(ctx, s)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -80,6 +82,13 @@ func (b *bench) profile(ctx context.Context, s *subject) error {
 		return os.WriteFile(filepath.Join(b.profiles, name+".pprof"), text, 0o600)
 	})
 	return g.Wait()
+}
+
+func (b *bench) ask(ctx context.Context, s *subject) (int, time.Duration, error) {
+	if s.load != nil {
+		return s.load(ctx)
+	}
+	return b.load(ctx, s.url, s.token)
 }
 
 // of is the median of the ratios to another subject, each within one turn.
