@@ -20,10 +20,11 @@ const (
 	replies  = "bench/reply"
 )
 
-// broker starts mosquitto with a program that replies.
+// broker starts the broker of the distribution with a program that replies.
 func (b *bench) broker(ctx context.Context) (*subject, error) {
-	s := &subject{name: "mosquitto: bare request and reply, QoS 0"}
-	path, err := exec.LookPath("mosquitto")
+	const program = "mosquitto" //nolint:misspell // its name
+	s := &subject{name: program + ": bare request and reply, QoS 0"}
+	path, err := exec.LookPath(program)
 	if err != nil {
 		s.missing = "not installed"
 		return s, nil
@@ -32,12 +33,12 @@ func (b *bench) broker(ctx context.Context) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(b.work, "mosquitto.conf")
+	file := filepath.Join(b.work, program+".conf")
 	conf := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nuser root\n", port(at))
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		return nil, err
 	}
-	if s.proc, err = b.spawn("mosquitto", nil, path, "-c", file); err != nil {
+	if s.proc, err = b.spawn(program, nil, path, "-c", file); err != nil {
 		return nil, err
 	}
 	if err := s.proc.await(ctx, at); err != nil {
@@ -54,7 +55,7 @@ func connect(at string) (paho.Client, error) {
 	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + at).SetOrderMatters(false))
 	token := c.Connect()
 	if !token.WaitTimeout(10 * time.Second) {
-		return nil, errors.New("mosquitto does not answer")
+		return nil, errors.New("the broker does not answer")
 	}
 	return c, token.Error()
 }

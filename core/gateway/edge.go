@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -152,7 +153,11 @@ func (g *Gateway) message(r *http.Request, id string) (core.Message, error) {
 	}
 	req.RemoteAddr, _ = netip.ParseAddrPort(r.RemoteAddr)
 	req.RemoteAddr = netip.AddrPortFrom(req.RemoteAddr.Addr().Unmap(), req.RemoteAddr.Port())
-	if a, ok := r.Context().Value(http.LocalAddrContextKey).(interface{ String() string }); ok {
+	switch a := r.Context().Value(http.LocalAddrContextKey).(type) {
+	case *net.TCPAddr:
+		req.LocalAddr = a.AddrPort()
+		req.LocalAddr = netip.AddrPortFrom(req.LocalAddr.Addr().Unmap(), req.LocalAddr.Port())
+	case net.Addr:
 		req.LocalAddr, _ = netip.ParseAddrPort(a.String())
 	}
 	clean(r.Header)

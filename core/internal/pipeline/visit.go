@@ -134,9 +134,9 @@ func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(contex
 		visit = ctx
 	}
 	if !streaming {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.opts.VisitLimit)
-		defer cancel()
+		l := limit(ctx, begun.Add(p.opts.VisitLimit))
+		defer l.end()
+		ctx = l //nolint:contextcheck // it is made of ctx
 	}
 	defer func() {
 		if v := recover(); v != nil {

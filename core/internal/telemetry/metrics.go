@@ -3,6 +3,7 @@ package telemetry
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,7 @@ const maxSystems = 1000
 // metrics is everything that is counted here.
 type metrics struct {
 	registry       *prometheus.Registry
-	inFlight       prometheus.Gauge
+	inFlight       atomic.Int64
 	calls          [places][classes]prometheus.Counter
 	durations      [places]prometheus.Observer
 	visits         *prometheus.CounterVec
@@ -47,7 +48,8 @@ const classes = 6
 func newMetrics(version string) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), systems: map[string]bool{}}
 	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "annex_calls_in_flight", Help: "Calls that are being served."})
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "annex_calls_in_flight", Help: "Calls that are being served."},
+		func() float64 { return float64(m.inFlight.Load()) })
 	calls := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "annex_calls_total", Help: "Calls that have ended, by place and class of status; none was cut off without an answer.",
 	}, []string{"place", "status"})
@@ -72,7 +74,7 @@ func newMetrics(version string) *metrics {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "annex_build_info", Help: "Always 1; the label is the version.", ConstLabels: prometheus.Labels{"version": version}})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.inFlight, calls, durations, m.visits, m.visitDurations, m.exportFailures, m.dropped, info,
+		inFlight, calls, durations, m.visits, m.visitDurations, m.exportFailures, m.dropped, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m

@@ -101,7 +101,7 @@ type Call struct {
 // it that cannot be used is removed. The context is for the rest of the call.
 func (t *Telemetry) Begin(ctx context.Context, c *Call, header http.Header) context.Context {
 	c.begun = time.Now()
-	t.metrics.inFlight.Inc()
+	t.metrics.inFlight.Add(1)
 	parent := traceContext(header)
 	if parent.IsValid() {
 		c.trace = parent.TraceID().String()
@@ -117,7 +117,7 @@ func (t *Telemetry) Begin(ctx context.Context, c *Call, header http.Header) cont
 func (t *Telemetry) End(c *Call) {
 	took := time.Since(c.begun)
 	place := PlaceOf(c.Path)
-	t.metrics.inFlight.Dec()
+	t.metrics.inFlight.Add(-1)
 	t.metrics.call(place, c.Status, took)
 	if c.span != nil {
 		t.tracer.end(c, place)
