@@ -19,6 +19,7 @@ type Policy struct {
 	classes   cow.Map[string, core.ResourceClass] // by id
 	resources cow.Map[resourceKey, core.ServiceResource]
 	grants    cow.Map[grant, tally]
+	shapes    cow.Map[string, shapes] // of an action's grants, by its id
 }
 
 // door is where the actions of one system for one method stand.
@@ -85,11 +86,15 @@ func (p *Policy) Decide(q Query) Decision {
 		method = "GET" // ruling 13
 	}
 	table, _ := p.actions.Get(door{q.System.ID, method})
-	hits, err := table.ByURL(nil, core.OnDispatch, core.ScopeAPI, q.Path)
+	var room [4]match.Hit
+	hits, err := table.ByURL(room[:0], core.OnDispatch, core.ScopeAPI, q.Path)
 	if err != nil {
 		return Decision{Reason: "a pattern of an action ran into its time limit"}
 	}
-	d := Decision{Reason: "no action of " + q.System.Triplet() + " names " + method + " on this path"}
+	if len(hits) == 0 {
+		return Decision{Reason: "no action of " + q.System.Triplet() + " names " + method + " on this path"}
+	}
+	d := Decision{Considered: make([]Considered, 0, len(hits))}
 	for _, h := range hits {
 		c := p.consider(h.Filter.ID, q)
 		d.Considered = append(d.Considered, c)
@@ -148,30 +153,86 @@ func (p *Policy) find(classID, id string, orgs Orgs) (target, owner string, ok b
 	return r.ID, r.OrgID, ok
 }
 
-// allows looks for a grant that reaches the caller: a handful of look-ups for
-// each right that the caller holds.
+// allows looks for a grant that reaches the caller: a look-up for each shape
+// that the action's grants have, and for each right that the caller holds where
+// one of them names a right.
 func (p *Policy) allows(action, target, owner string, caller core.Caller) (rule string, ok bool) {
-	orgs := []string{everyOrg, caller.OrgID}
+	some, ok := p.shapes.Get(action)
+	if !ok {
+		return "", false
+	}
+	orgs := [...]string{everyOrg, caller.OrgID, ""}
+	reached := orgs[:2]
 	if caller.OrgID == owner {
-		orgs = append(orgs, "")
+		reached = orgs[:]
 	}
-	principals := []string{"", caller.UserID}
-	if caller.Rights.All() {
-		principals = append(principals, anyRight)
-	}
-	for _, resource := range []string{"", target} {
-		for _, org := range orgs {
-			for _, principal := range principals {
-				if t, ok := p.grants.Get(grant{action, resource, org, principal}); ok {
-					return t.rule, true
-				}
-			}
-			for id := range caller.Rights.IDs() {
-				if t, ok := p.grants.Get(grant{action, resource, org, id}); ok {
-					return t.rule, true
-				}
+	for _, resource := range [...]string{"", target} {
+		for _, org := range reached {
+			if rule, ok := p.reaches(grant{action: action, resource: resource, org: org}, some, caller); ok {
+				return rule, true
 			}
 		}
 	}
 	return "", false
+}
+
+// reaches looks for the grant with a principal that the caller is.
+func (p *Policy) reaches(g grant, some shapes, caller core.Caller) (rule string, ok bool) {
+	for _, g.principal = range [...]string{"", caller.UserID} {
+		if t, ok := p.granted(g, some); ok {
+			return t.rule, true
+		}
+	}
+	if g.principal = anyRight; caller.Rights.All() {
+		t, ok := p.granted(g, some)
+		return t.rule, ok
+	}
+	if some&g.shape() == 0 {
+		return "", false
+	}
+	for g.principal = range caller.Rights.IDs() {
+		if t, ok := p.grants.Get(g); ok {
+			return t.rule, true
+		}
+	}
+	return "", false
+}
+
+func (p *Policy) granted(g grant, some shapes) (tally, bool) {
+	if some&g.shape() == 0 {
+		return tally{}, false
+	}
+	return p.grants.Get(g)
+}
+
+// shapes is a set of shapes of grants: which of their parts are shared, name
+// everybody, or name one. Few of all there could be are ever in use.
+type shapes uint32
+
+// shapeCount is how many shapes there are.
+const shapeCount = 2 * 3 * 3
+
+// shape is the set of the grant's own shape.
+func (g grant) shape() shapes { return 1 << g.shapeNumber() }
+
+func (g grant) shapeNumber() int {
+	n := 0
+	if g.resource != "" {
+		n = 1
+	}
+	switch n *= 3; g.org {
+	case "":
+	case everyOrg:
+		n++
+	default:
+		n += 2
+	}
+	switch n *= 3; {
+	case g.principal == "":
+	case g.principal == anyRight || strings.HasPrefix(g.principal, core.RightPrefix):
+		n++
+	default:
+		n += 2
+	}
+	return n
 }

@@ -29,6 +29,7 @@ type Compiler struct {
 	rules     map[string]core.ACLRule
 	byGrant   map[grant]map[string]struct{}  // rule ids
 	byClass   map[string]map[string]struct{} // action ids
+	shapes    map[string]*[shapeCount]int    // how many grants of an action have a shape
 }
 
 // NewCompiler makes a Compiler that knows nothing.
@@ -38,6 +39,7 @@ func NewCompiler() *Compiler {
 		classes: map[string]core.ResourceClass{}, actions: map[string]core.ResourceClassAction{},
 		resources: map[string]core.ServiceResource{}, rules: map[string]core.ACLRule{},
 		byGrant: map[grant]map[string]struct{}{}, byClass: map[string]map[string]struct{}{},
+		shapes: map[string]*[shapeCount]int{},
 	}
 }
 
@@ -155,11 +157,17 @@ func (c *Compiler) Rule(id string, r *core.ACLRule) {
 // count brings the tally of a grant up to date.
 func (c *Compiler) count(g grant) {
 	ids := c.byGrant[g]
+	t, ok := c.policy.grants.Get(g)
 	if len(ids) == 0 {
 		c.policy.grants.Delete(c.batch, g)
+		if ok {
+			c.shape(g, -1)
+		}
 		return
 	}
-	t, ok := c.policy.grants.Get(g)
+	if !ok {
+		c.shape(g, 1)
+	}
 	if _, holds := ids[t.rule]; !ok || !holds {
 		for t.rule = range ids {
 			break
@@ -167,6 +175,28 @@ func (c *Compiler) count(g grant) {
 	}
 	t.count = len(ids)
 	c.policy.grants.Set(c.batch, g, t)
+}
+
+// shape counts a grant that came or went among those of its shape.
+func (c *Compiler) shape(g grant, more int) {
+	n := c.shapes[g.action]
+	if n == nil {
+		n = new([shapeCount]int)
+		c.shapes[g.action] = n
+	}
+	n[g.shapeNumber()] += more
+	was, _ := c.policy.shapes.Get(g.action)
+	is := was | g.shape()
+	if n[g.shapeNumber()] == 0 {
+		is &^= g.shape()
+	}
+	switch {
+	case is == 0:
+		c.policy.shapes.Delete(c.batch, g.action)
+		delete(c.shapes, g.action)
+	case is != was:
+		c.policy.shapes.Set(c.batch, g.action, is)
+	}
 }
 
 // grants are the combinations that a rule allows.
