@@ -74,8 +74,9 @@ func (s *socket) Read(p []byte) (int, error) {
 	}
 }
 
-// heldMost is how many bytes of packets wait for others at most.
-const heldMost = 32 << 10
+// heldMost is how many bytes of packets wait for others at most: what goes in
+// one write.
+const heldMost = 15 << 10
 
 // Write sends p, and what waits in front of it, as one message; or lets it
 // wait if more comes at once. The broker never writes twice at a time.
