@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -30,4 +31,36 @@ func ExampleRun() {
 	if err != nil {
 		log.Print(err)
 	}
+}
+
+// A service that lets most calls pass to the API behind the gateway, with a
+// field of its own, and answers some itself.
+func ExampleForward() {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			http.Error(w, "nothing is deleted on Sundays", http.StatusConflict)
+			return
+		}
+		r.Header.Set("X-Seen-By", "acme")
+		if err := service.Forward(w, r); err != nil {
+			log.Print(err)
+		}
+	})
+	_ = handler // goes to service.Run
+}
+
+// A service with a filter for a content type: it sees the answers of others,
+// and what it writes takes their place.
+func ExampleAnswerFrom() {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, ok := service.AnswerFrom(r.Context())
+		if !ok {
+			http.Error(w, "only answers come here", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", answer.Header.Get("Content-Type"))
+		w.WriteHeader(answer.Status)
+		_, _ = w.Write(bytes.ReplaceAll(answer.Body, []byte("colour"), []byte("color")))
+	})
+	_ = handler // goes to service.Run
 }
