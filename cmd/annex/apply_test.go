@@ -124,7 +124,8 @@ func TestFilesWithOneMistakeChangeNothing(t *testing.T) {
 		code       int
 		want       []string
 	}{
-		{"a member that is not known", "org:\n  name: x\n  displayName: x\n  colour: red\n", exit.Failed, []string{"set/b.yaml:2: org", "colour"}},
+		{"a member that is not known", "org:\n  name: x\n  displayName: x\n  colour: red\n", exit.Failed, []string{"set/b.yaml:4: org", "colour"}},
+		{"a member of a member that is not known", "user:\n  - username: x\n    roleEntityRefs:\n      - name: System Administrator\n      - nam: y\n", exit.Failed, []string{"set/b.yaml:5: user", "nam"}},
 		{"a name of nothing", "filter:\n  externalSystem: {name: acme/none/1.0.0}\n  responseContentType: a/b\n", exit.Failed, []string{"set/b.yaml:2: filter", "acme/none/1.0.0"}},
 		{"a kind that there is not", "orgs: {}\n", exit.UsageError, []string{"set/b.yaml:1", "orgs"}},
 		{"a module that is not there", "ext:\n  vendor: a\n  name: b\n  version: 1.0.0\n  wasm: {file: none.wasm}\n", exit.Failed, []string{"set/b.yaml:2", "none.wasm"}},

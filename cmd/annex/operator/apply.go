@@ -111,7 +111,7 @@ func (a *applying) send(c *cobra.Command, s *session, list []declaration) error 
 	var raw json.RawMessage
 	_, err = s.Do(c.Context(), client.Call{Method: http.MethodPost, Path: extensions + "apply", In: body, Out: &raw})
 	if err != nil {
-		return err
+		return located(err, list)
 	}
 	var out applied
 	if err := json.Unmarshal(raw, &out); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/annex-gateway/annex/cmd/annex/exit"
+	"github.com/annex-gateway/annex/core"
 )
 
 // declaration is one object of the files that are applied.
@@ -24,6 +26,7 @@ type declaration struct {
 	At     string         `json:"at"` // FILE:LINE
 	Object map[string]any `json:"object"`
 	dir    string         // that files are named from
+	lines  map[string]int // of members, by their JSON pointer
 }
 
 // maxDocument bounds the size of one file.
@@ -152,7 +155,7 @@ func (p *documentParser) object(kind string, n ast.Node, parent *parentRef) {
 		p.fail(n, "the members of %s are needed here", article(nounOf(kind).what))
 		return
 	}
-	d := declaration{Kind: kind, At: p.at(n), Object: map[string]any{}, dir: p.dir}
+	d := declaration{Kind: kind, At: p.at(n), Object: map[string]any{}, dir: p.dir, lines: map[string]int{}}
 	type nested struct {
 		child
 		node ast.Node
@@ -170,6 +173,7 @@ func (p *documentParser) object(kind string, n ast.Node, parent *parentRef) {
 			return
 		}
 		d.Object[key] = v
+		noteLines(d.lines, "", pair)
 	}
 	if parent != nil {
 		if _, twice := d.Object[parent.member]; twice {
@@ -182,6 +186,49 @@ func (p *documentParser) object(kind string, n ast.Node, parent *parentRef) {
 	for _, x := range inside {
 		p.objects(x.kind, x.node, &parentRef{x.member, pathOf(kind, d.Object, parent)})
 	}
+}
+
+// noteLines notes on which line a member and all below it stand.
+func noteLines(lines map[string]int, above string, pair *ast.MappingValueNode) {
+	at := above + "/" + pair.Key.GetToken().Value
+	lines[at] = pair.Key.GetToken().Position.Line
+	noteBelow(lines, at, pair.Value)
+}
+
+func noteBelow(lines map[string]int, at string, n ast.Node) {
+	pairs, _ := mapping(n)
+	for _, pair := range pairs {
+		noteLines(lines, at, pair)
+	}
+	if list, ok := n.(*ast.SequenceNode); ok {
+		for i, v := range list.Values {
+			lines[fmt.Sprintf("%s/%d", at, i)] = v.GetToken().Position.Line
+			noteBelow(lines, fmt.Sprintf("%s/%d", at, i), v)
+		}
+	}
+}
+
+// member finds the JSON pointer in the gateway's words about a member.
+var member = regexp.MustCompile(` at (/[^\s,;:]+)`)
+
+// located puts the line of the member that an error of the gateway is about in
+// the place of the line on which its object begins.
+func located(err error, list []declaration) error {
+	var e *core.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	for _, d := range list {
+		_, about, ok := strings.Cut(e.Message, d.At+": "+d.Kind+": ")
+		found := member.FindStringSubmatch(about)
+		if !ok || found == nil || d.lines[found[1]] == 0 {
+			continue
+		}
+		file := d.At[:strings.LastIndexByte(d.At, ':')]
+		exact := fmt.Sprintf("%s:%d: ", file, d.lines[found[1]])
+		return core.Errorf(e.Code, "%s", strings.Replace(e.Message, d.At+": ", exact, 1))
+	}
+	return err
 }
 
 // mapping gives the pairs of a mapping, whatever its form.

@@ -136,6 +136,7 @@ type applying struct {
 	made    map[string][]madeEntity // by kind: what the set itself brings
 	seen    map[string]string       // id or place → where the set has it from
 	found   map[string]string       // kind and name → id
+	stored  map[string]any          // kind and parent → the entities that there were
 	changes []changeForm
 	after   []func(context.Context) error // once all is committed
 }
@@ -147,7 +148,7 @@ type madeEntity struct {
 }
 
 func newApplying(ctx context.Context, a *cloud, by actor, b *catalog.Batch) *applying {
-	x := &applying{cloud: a, ctx: ctx, by: by, batch: b, made: map[string][]madeEntity{}, seen: map[string]string{}, found: map[string]string{}}
+	x := &applying{cloud: a, ctx: ctx, by: by, batch: b, made: map[string][]madeEntity{}, seen: map[string]string{}, found: map[string]string{}, stored: map[string]any{}}
 	x.kinds = x.declared()
 	return x
 }

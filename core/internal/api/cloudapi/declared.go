@@ -161,14 +161,15 @@ func (d declared[E, D]) existing(x *applying, in D) (string, error) {
 // alike gives the id of the entity that is the declared one, made before or by
 // the set itself.
 func (d declared[E, D]) alike(x *applying, e E) (string, error) {
-	all := d.table.All(x.ctx)
-	if d.parent != nil && d.parent(e) != "" {
-		all = d.table.UnderIn(x.batch, d.parent(e))
+	parent := ""
+	if d.parent != nil {
+		parent = d.parent(e)
 	}
-	for have, err := range all {
-		if err != nil {
-			return "", err
-		}
+	stored, err := d.stored(x, parent)
+	if err != nil {
+		return "", err
+	}
+	for _, have := range stored {
 		if d.same(have, e) {
 			return d.id(have), nil
 		}
@@ -324,10 +325,11 @@ func (d declared[E, D]) prune(x *applying) error {
 }
 
 func (d declared[E, D]) pruneUnder(x *applying, parent string) error {
-	for e, err := range d.table.UnderIn(x.batch, parent) {
-		if err != nil {
-			return err
-		}
+	stored, err := d.stored(x, parent)
+	if err != nil {
+		return err
+	}
+	for _, e := range stored {
 		id := d.id(e)
 		if _, declared := x.seen[id]; declared || d.kept != nil && d.kept(e) {
 			continue

@@ -13,10 +13,11 @@ import (
 func (d declared[E, D]) find(x *applying, name, org string) (string, error) {
 	means := d.meaning(x, name, org)
 	var ids []string
-	for e, err := range d.everything(x) {
-		if err != nil {
-			return "", err
-		}
+	stored, err := d.stored(x, "")
+	if err != nil {
+		return "", err
+	}
+	for e := range d.everything(x, stored) {
 		if id := d.id(e); means(e) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
@@ -30,22 +31,39 @@ func (d declared[E, D]) find(x *applying, name, org string) (string, error) {
 	return "", core.Errorf(core.Conflict, "%d entities are named %q; give the id of the %s: %s", len(ids), name, d.noun, strings.Join(ids[:2], ", "))
 }
 
+// stored gives the entities that there were before, below a parent or all of
+// them. It reads them once in a run, and makes the run fail when another one
+// comes below the parent before the commit.
+func (d declared[E, D]) stored(x *applying, parent string) ([]E, error) {
+	key := d.kind + "\x00" + parent
+	if list, ok := x.stored[key].([]E); ok {
+		return list, nil
+	}
+	all, list := d.table.All(x.ctx), []E{}
+	if parent != "" {
+		all = d.table.UnderIn(x.batch, parent)
+	}
+	for e, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		if d.shows == nil || d.shows(x.by, e) {
+			list = append(list, e)
+		}
+	}
+	x.stored[key] = list
+	return list, nil
+}
+
 // everything are the entities of the set, and those that there were.
-func (d declared[E, D]) everything(x *applying) iter.Seq2[E, error] {
-	return func(yield func(E, error) bool) {
+func (d declared[E, D]) everything(x *applying, stored []E) iter.Seq[E] {
+	return func(yield func(E) bool) {
 		for _, m := range x.made[d.kind] {
-			if e, ok := m.entity.(E); ok && !yield(e, nil) {
+			if e, ok := m.entity.(E); ok && !yield(e) {
 				return
 			}
 		}
-		for e, err := range d.table.All(x.ctx) {
-			if err == nil && d.shows != nil && !d.shows(x.by, e) {
-				continue
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
+		slices.Values(stored)(yield)
 	}
 }
 
