@@ -83,6 +83,24 @@ type WASMSettings struct {
 	Clusters map[string]string `json:",omitempty"` // where guests may call: a name, and https://host:port
 	VMConfig json.RawMessage   `json:",omitempty"` // of a proxy-wasm guest's machine; Config is its plugin's
 	RootID   string            `json:",omitempty"` // which plugin of a proxy-wasm module is meant
+	// FailurePolicy tells what becomes of a call when the module fails:
+	// [FailClosed] (the default) or [FailOpen].
+	FailurePolicy string `json:",omitempty"`
+}
+
+// The failure policies of a module.
+const (
+	FailClosed = "closed" // the call fails
+	FailOpen   = "open"   // the call goes on without the module
+)
+
+// FailsOpen reports whether calls go on without the system when it fails.
+func (s System) FailsOpen() bool {
+	if s.Kind != KindWASM {
+		return false
+	}
+	set, err := DecodeSettings[WASMSettings](s)
+	return err == nil && set.FailurePolicy == FailOpen
 }
 
 // EncodeSettings gives the bytes for System.Settings.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/annex-gateway/annex/core"
@@ -30,6 +31,9 @@ type Options struct {
 	LogLines       int            // of one system in a second; default 100
 	StateBytes     int64          // kept for one annex system in the store; default 1 MiB
 	SharedBytes    int64          // shared data and queues of one proxy-wasm system; default 8 MiB
+	BreakAfter     int            // failures in a row that put a module into quarantine; default 5
+	BreakPause     time.Duration  // first stay there; it doubles up to 16 times as long; default 30 s
+	Retry          time.Duration  // first pause before a module that cannot be opened, and may be left out, is tried again; it doubles up to 60 times as long; default 1 s
 
 	// Guard judges every address that guests call, before it is dialled. Nil:
 	// guests call nobody.
@@ -53,6 +57,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.LogLines, 100)
 	setDefault(&o.StateBytes, 1<<20)
 	setDefault(&o.SharedBytes, 8<<20)
+	setDefault(&o.BreakAfter, 5)
+	setDefault(&o.BreakPause, 30*time.Second)
+	setDefault(&o.Retry, time.Second)
 	if o.Inspect.Bytes == 0 {
 		o.Inspect.Bytes = 64 << 20
 	}
@@ -73,6 +80,9 @@ type Kind struct {
 	modules  *modules
 	outbound *outbound
 	metrics  metricsBook
+
+	mu    sync.Mutex
+	conns map[*Conn]struct{}
 }
 
 // New makes the kind. The host must be a [core.ModuleSource] for systems to
@@ -87,7 +97,7 @@ func New(ctx context.Context, host core.Host, opts Options) (*Kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kind{opts: opts, host: host, modules: m, outbound: newOutbound(host, opts)}, nil
+	return &Kind{opts: opts, host: host, modules: m, outbound: newOutbound(host, opts), conns: map[*Conn]struct{}{}}, nil
 }
 
 // Name is the word in System.Kind.
@@ -118,13 +128,17 @@ func asInvalid(err error) error {
 	return core.WrapError(core.Invalid, err, "%s", core.ErrorMessage(err))
 }
 
-// Open compiles the module and starts its first guest.
+// Open compiles the module and starts its first guest. Where that fails, and
+// calls may go on without the module, they do until it can be opened.
 func (k *Kind) Open(ctx context.Context, sys core.System) (core.Conn, error) {
 	c, err := k.open(ctx, sys)
-	if err != nil {
-		return nil, err
+	switch {
+	case err == nil:
+		return c, nil
+	case sys.FailsOpen() && ctx.Err() == nil:
+		return newStandIn(ctx, k, sys, err), nil
 	}
-	return c, nil
+	return nil, err
 }
 
 func (k *Kind) open(ctx context.Context, sys core.System) (*Conn, error) {
@@ -138,7 +152,16 @@ func (k *Kind) open(ctx context.Context, sys core.System) (*Conn, error) {
 			return nil, errors.Join(err, c.Close()) //nolint:contextcheck // as in Check
 		}
 	}
+	k.mu.Lock()
+	k.conns[c] = struct{}{}
+	k.mu.Unlock()
 	return c, nil
+}
+
+func (k *Kind) forget(c *Conn) {
+	k.mu.Lock()
+	delete(k.conns, c)
+	k.mu.Unlock()
 }
 
 func (k *Kind) newPool(ctx context.Context, sys core.System) (*pool, error) {
@@ -189,6 +212,7 @@ type settings struct {
 	vmConfig    []byte // of the proxy-wasm border, as rootID
 	rootID      string
 	clusters    clusters
+	open        bool // calls go on without a guest that failed
 }
 
 func (k *Kind) settings(sys core.System) (settings, error) {
@@ -209,6 +233,11 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	case w.Concurrency < 1 || w.Concurrency > k.opts.MaxConcurrency:
 		return settings{}, core.Errorf(core.Invalid, "concurrency %d: 1 to %d are allowed", w.Concurrency, k.opts.MaxConcurrency)
 	}
+	switch w.FailurePolicy {
+	case "", core.FailClosed, core.FailOpen:
+	default:
+		return settings{}, core.Errorf(core.Invalid, "failurePolicy %q: %s or %s is needed", w.FailurePolicy, core.FailClosed, core.FailOpen)
+	}
 	if string(w.Config) == "null" {
 		w.Config = nil
 	}
@@ -220,5 +249,6 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 		id: sys.ID, name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: w.Config, memory: w.MemoryBytes,
 		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
 		border: w.Border, vmConfig: w.VMConfig, rootID: w.RootID, clusters: at,
+		open: w.FailurePolicy == core.FailOpen,
 	}, nil
 }

@@ -81,14 +81,13 @@ func (s *proxyCall) Request(ctx context.Context, m core.Message) (core.Message, 
 	out, err := s.request(ctx, m)
 	s.count()
 	if err != nil {
-		s.finish(ctx)
+		_ = s.finish(ctx)
 		return m, s.fault(ctx, err)
 	}
 	if s.over() {
-		s.finish(ctx)
+		_ = s.finish(ctx)
 		return out, nil
 	}
-	s.conn.inARow.Store(0)
 	s.state = visitOpen
 	return out, nil
 }
@@ -277,26 +276,26 @@ func (s *proxyCall) answered() *core.Response {
 }
 
 // Done tells the guest that the call is over.
-func (s *proxyCall) Done() { s.finish(context.Background()) }
+func (s *proxyCall) Done() { _ = s.finish(context.Background()) }
 
-func (s *proxyCall) finish(ctx context.Context) {
+func (s *proxyCall) finish(ctx context.Context) error {
 	if s.state == visitOver {
-		return
+		return nil
 	}
 	s.state = visitOver
-	if h := s.hooks[responseSide]; h != nil && h.outlives(func() { s.leave(context.WithoutCancel(ctx)) }) {
-		return
+	if h := s.hooks[responseSide]; h != nil && h.outlives(func() { _ = s.leave(context.WithoutCancel(ctx)) }) {
+		return nil
 	}
-	s.leave(ctx)
+	return s.leave(ctx)
 }
 
 // leave ends the call in the guest.
-func (s *proxyCall) leave(ctx context.Context) {
+func (s *proxyCall) leave(ctx context.Context) error {
 	s.stop()
 	defer s.vm.fleet.open.Done()
 	if s.id == 0 {
 		s.vm.calls.Add(-1)
-		return
+		return nil
 	}
 	err := s.vm.enter(context.WithoutCancel(ctx), s, func(ctx context.Context) error {
 		done, err := s.vm.invoke(ctx, "proxy_on_done", 1, s.id)
@@ -313,8 +312,9 @@ func (s *proxyCall) leave(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		_ = s.fault(ctx, err) // it counts; the call has its answer
+		return s.fault(ctx, err)
 	}
+	return nil
 }
 
 // fault says what a caller may know, and counts.

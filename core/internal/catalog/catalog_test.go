@@ -379,6 +379,40 @@ func TestModules(t *testing.T) {
 	}
 }
 
+func TestWhoDecidesAboutCallersMayNotBeLeftOut(t *testing.T) {
+	c := open(t, memory.New())
+	m, err := c.AddModule(t.Context(), "", append([]byte("\x00asm\x01\x00\x00\x00"), 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := func(word string) func(core.System) (core.System, error) {
+		return func(s core.System) (core.System, error) {
+			s.Settings = core.EncodeSettings(core.WASMSettings{Module: m.Digest, FailurePolicy: word})
+			return s, nil
+		}
+	}
+	s := service("guest")
+	s.Kind = core.KindWASM
+	s, _ = policy(core.FailOpen)(s)
+	s = mustCreate(t, c.Systems, s)
+	filter := func(stage core.Stage) core.Filter {
+		return core.Filter{System: s.ID, Stage: stage, Scope: core.ScopeAPI, URLPattern: "/guest"}
+	}
+	mustCreate(t, c.Filters, filter(core.OnArrival))
+	for _, stage := range []core.Stage{core.OnAuthenticate, core.OnAuthorize} {
+		if _, err := c.Filters.Create(t.Context(), "", filter(stage)); core.ErrorCode(err) != core.Invalid || !strings.Contains(core.ErrorMessage(err), "failurePolicy") {
+			t.Errorf("an open module at %s: %v", stage, err)
+		}
+	}
+	if _, err = c.Systems.Update(t.Context(), "", s.ID, nil, policy(core.FailClosed)); err != nil {
+		t.Fatal(err)
+	}
+	mustCreate(t, c.Filters, filter(core.OnAuthorize))
+	if _, err = c.Systems.Update(t.Context(), "", s.ID, nil, policy(core.FailOpen)); core.ErrorCode(err) != core.Invalid || !strings.Contains(core.ErrorMessage(err), "failurePolicy") {
+		t.Errorf("a module at authorize that becomes open: %v", err)
+	}
+}
+
 func TestStateComparesAndSets(t *testing.T) {
 	st := open(t, memory.New()).State("urn:x")
 	ctx := t.Context()

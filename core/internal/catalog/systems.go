@@ -133,6 +133,26 @@ func (c *Catalog) checkModule(x *tx, s, _ *core.System) error {
 		return core.Errorf(core.Invalid, "module %q: no such module has been uploaded", set.Module)
 	}
 	x.put(kids+set.Module, present) // a deletion that did not see us must fail
+	if !s.FailsOpen() {
+		return nil
+	}
+	for f, err := range c.Filters.Under(x.ctx, s.ID) {
+		if err != nil {
+			return err
+		}
+		if err := checkPolicy(*s, f.Stage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPolicy keeps what decides about callers from being left out when it
+// fails. The road does so too, should two writers miss one another.
+func checkPolicy(sys core.System, stage core.Stage) error {
+	if sys.FailsOpen() && (stage == core.OnAuthenticate || stage == core.OnAuthorize) {
+		return core.Errorf(core.Invalid, "failurePolicy open: calls would pass without %s when it fails, and it stands at the stage %s: use closed", sys.Triplet(), stage)
+	}
 	return nil
 }
 
@@ -193,7 +213,7 @@ func (c *Catalog) checkStage(sys core.System, f *core.Filter) error {
 	if !slices.Contains(c.stages(sys.Kind), f.Stage) {
 		return core.Errorf(core.Invalid, "stage %q: a system of kind %s cannot stand there", f.Stage, sys.Kind)
 	}
-	return nil
+	return checkPolicy(sys, f.Stage)
 }
 
 // checkScope holds ruling 8: services extend API, endpoints the three EXT_

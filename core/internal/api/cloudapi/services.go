@@ -44,10 +44,11 @@ type wasmForm struct {
 	Concurrency int            `json:"concurrency,omitzero"`
 	Rewrite     bool           `json:"rewrite"`
 
-	Border   string            `json:"border,omitzero"`
-	Clusters map[string]string `json:"clusters,omitzero"`
-	VMConfig jsontext.Value    `json:"vmConfig,omitzero"`
-	RootID   string            `json:"rootId,omitzero"`
+	Border        string            `json:"border,omitzero"`
+	Clusters      map[string]string `json:"clusters,omitzero"`
+	VMConfig      jsontext.Value    `json:"vmConfig,omitzero"`
+	RootID        string            `json:"rootId,omitzero"`
+	FailurePolicy string            `json:"failurePolicy,omitzero"`
 }
 
 // flag is a boolean that some clients send as a string.
@@ -117,6 +118,7 @@ func applyService(in serviceForm, s core.System) (core.System, error) {
 			Module: in.WASM.Module, Config: []byte(in.WASM.Config), MemoryBytes: in.WASM.MemoryBytes,
 			DeadlineMS: in.WASM.DeadlineMS, Concurrency: in.WASM.Concurrency, Rewrite: in.WASM.Rewrite,
 			Border: in.WASM.Border, Clusters: in.WASM.Clusters, VMConfig: []byte(in.WASM.VMConfig), RootID: in.WASM.RootID,
+			FailurePolicy: in.WASM.FailurePolicy,
 		})
 	}
 	return s, nil
@@ -147,6 +149,7 @@ func encodeService(s core.System) serviceForm {
 		Module: set.Module, MemoryBytes: set.MemoryBytes,
 		DeadlineMS: set.DeadlineMS, Concurrency: set.Concurrency, Rewrite: set.Rewrite,
 		Border: set.Border, Clusters: set.Clusters, VMConfig: jsontext.Value(set.VMConfig), RootID: set.RootID,
+		FailurePolicy: set.FailurePolicy,
 	}
 	if string(set.Config) != "null" {
 		out.WASM.Config = jsontext.Value(set.Config)

@@ -1,0 +1,99 @@
+package wasm
+
+import (
+	"context"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+// stay is one call's visit to a guest, of whatever border.
+type stay interface {
+	core.Visit
+	// ended reports whether the guest has had its last word.
+	ended() bool
+	// finish is Done; its error is that of the guest's last word.
+	finish(ctx context.Context) error
+}
+
+// judged is a stay by which the module is judged: where all of it went well
+// the module is in order, and where the guest failed the registration says
+// whether the call goes on.
+type judged struct {
+	stay
+	conn   *Conn
+	trial  bool // the breaker waits for this one
+	failed bool // or nothing was shown
+	passed bool // the guest failed, and the call goes on
+	shown  bool
+	over   bool
+}
+
+// Request shows the request of m.
+func (j *judged) Request(ctx context.Context, m core.Message) (core.Message, error) {
+	j.shown = true
+	out, err := j.stay.Request(ctx, m)
+	return j.outcome(ctx, m, out, err)
+}
+
+// Response shows the answer, unless the guest has failed before.
+func (j *judged) Response(ctx context.Context, m core.Message) (core.Message, error) {
+	if j.passed {
+		return m, nil
+	}
+	out, err := j.stay.Response(ctx, m)
+	return j.outcome(ctx, m, out, err)
+}
+
+func (j *judged) outcome(ctx context.Context, m, out core.Message, err error) (core.Message, error) {
+	if err == nil {
+		return out, nil
+	}
+	j.failed = true
+	if j.passed = j.conn.forgives(ctx, m.Route.Stage, err); j.passed {
+		return m, nil
+	}
+	return m, err
+}
+
+// Done gives the guest back.
+func (j *judged) Done() { j.finish(context.Background()) }
+
+func (j *judged) finish(ctx context.Context) {
+	if j.over {
+		return
+	}
+	j.over = true
+	err := j.stay.finish(ctx)
+	switch {
+	case j.shown && !j.failed && err == nil:
+		j.conn.breaker.succeeded(j.trial)
+	case j.trial:
+		j.conn.breaker.giveUp()
+	}
+}
+
+// forgives reports whether a call goes on although its guest failed. Whoever
+// decides about callers is never left out, whatever is registered.
+func (c *Conn) forgives(ctx context.Context, stage core.Stage, err error) bool {
+	if err == nil || !c.pool.set.open || ctx.Err() != nil || core.ErrorCode(err) != core.Unavailable || decides(stage) {
+		return false
+	}
+	c.passed.Add(1)
+	return true
+}
+
+func decides(stage core.Stage) bool {
+	return stage == core.OnAuthenticate || stage == core.OnAuthorize
+}
+
+// absence is the visit of a call that goes on without a guest.
+type absence struct{}
+
+// Request gives the message on as it is.
+func (absence) Request(_ context.Context, m core.Message) (core.Message, error) { return m, nil }
+
+// Response gives the message on as it is.
+func (absence) Response(_ context.Context, m core.Message) (core.Message, error) { return m, nil }
+
+// Done does nothing.
+func (absence) Done() {}
