@@ -24,6 +24,16 @@ type exchange struct {
 	fetched          *callResult // what the last call to others brought
 	fetchedTo        int         // how much of its body was read
 	refused          int         // changes that were asked for and not allowed
+	given            int         // bytes of header fields that the guest has given, whatever became of them
+}
+
+// maxGiven is how many bytes of header fields a guest may give in one call.
+const maxGiven = 1 << 20
+
+// takes reports whether the guest may give n more bytes of header fields.
+func (x *exchange) takes(n int) bool {
+	x.given += n
+	return x.given <= maxGiven
 }
 
 func newExchange(g *guest, m core.Message) *exchange {

@@ -125,5 +125,8 @@ func (h *handler) fieldValue(p params, i int) string {
 	if !validValue(b) {
 		fail("the guest gives a header value that is too long or has control characters")
 	}
+	if !h.call().takes(len(b)) {
+		fail("the guest gives more than %d bytes of header fields", maxGiven)
+	}
 	return string(b)
 }

@@ -195,7 +195,7 @@ func (v *proxyVM) put(f *fields, kind uint32, e pair, do func(h http.Header, nam
 	if name == "" || !validValue([]byte(e.value)) {
 		return statusBadArgument
 	}
-	if len(f.edit) > maxFields || len(f.edit[name]) > maxFields {
+	if len(f.edit) > maxFields || len(f.edit[name]) > maxFields || !v.active.x.takes(len(e.value)) {
 		return statusInternalFailure
 	}
 	v.alter(f, name, func(h http.Header) { do(h, name, e.value) })
