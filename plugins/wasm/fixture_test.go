@@ -74,6 +74,9 @@ func newFixture(tb testing.TB, opts Options) *fixture {
 	if opts.Grace == 0 {
 		opts.Grace = 5 * time.Second
 	}
+	if opts.CompileTimeout == 0 {
+		opts.CompileTimeout = 10 * time.Minute // with the race detector, on a machine that is busy
+	}
 	k, err := New(context.Background(), h, opts)
 	if err != nil {
 		tb.Fatal(err)
