@@ -245,6 +245,38 @@ func TestAnswersOverHTTP1DoNotCostTheRequestItsBody(t *testing.T) {
 	})
 }
 
+// TestTheClientIsAskedForItsBodyWhenTheEndpointWantsIt: a client that waits for
+// leave gets it from the endpoint, or its refusal.
+func TestTheClientIsAskedForItsBodyWhenTheEndpointWantsIt(t *testing.T) {
+	o := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refuse" {
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(401)
+			return
+		}
+		_, _ = io.Copy(w, r.Body)
+	}, (*httptest.Server).StartTLS)
+	h := newHouse(t, nil)
+	h.trust(o.Server, "origin")
+	h.endpoint("leave", o.URL, filter(core.ScopeExtAPI, "/leave/.*"))
+	for path, want := range map[string]string{"refuse": "HTTP/1.1 401 ", "accept": "HTTP/1.1 100 "} {
+		c := h.dial()
+		h.say(c, "POST /ext-api/leave/%s HTTP/1.1\r\nHost: gw.test\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", path, h.token)
+		r := bufio.NewReader(c)
+		line, err := r.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, want) {
+			t.Errorf("%s: %q, %v", path, line, err)
+		}
+		if path == "accept" {
+			_, _ = r.ReadString('\n')
+			h.say(c, "abc")
+			if got := h.hear(r, "POST"); got.status != 200 || got.body != "abc" {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		}
+	}
+}
+
 // echoSocket is the other end of a WebSocket, frames and all left out.
 func echoSocket(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") != "websocket" {

@@ -34,10 +34,18 @@ func TestStreamsEndWithTheCredentialThatOpenedThem(t *testing.T) {
 		"the user is deleted": func(_, _, userID string) {
 			h.gone(h.as(h.token, "DELETE", "/cloudapi/1.0.0/users/"+userID, ""))
 		},
+		"the API token is revoked": func(token, _, _ string) {
+			id := h.find("/cloudapi/1.0.0/tokens", "name==robot")
+			h.gone(h.as(token, "DELETE", "/cloudapi/1.0.0/tokens/"+id, ""))
+		},
 		"the organisation is disabled": func(_, orgID, _ string) { h.edit("/cloudapi/1.0.0/orgs/"+orgID, "isEnabled", false) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			token, orgID, userID := h.member(strings.ReplaceAll(name, " ", "-"), "ann")
+			org := strings.ReplaceAll(name, " ", "-")
+			token, orgID, userID := h.member(org, "ann")
+			if strings.Contains(name, "API token") {
+				token = h.apiToken(token, org)
+			}
 			ends := map[string]<-chan error{}
 			watch := func(what string, r io.Reader) {
 				c := make(chan error, 1)
@@ -91,6 +99,26 @@ func TestStreamsEndWithTheCredentialThatOpenedThem(t *testing.T) {
 			t.Error("the stream looks whole")
 		}
 	})
+}
+
+// apiToken gives an access token that a program gets with an API token named
+// robot.
+func (h *house) apiToken(session, org string) string {
+	h.Helper()
+	field := func(got answer, name string) string {
+		var out map[string]any
+		if err := json.Unmarshal([]byte(got.body), &out); err != nil || got.status >= 300 {
+			h.Fatalf("%d %s", got.status, got.body)
+		}
+		s, _ := out[name].(string)
+		return s
+	}
+	exchange := func(form string) answer {
+		return h.do("POST", "/oauth/tenant/"+org+"/token", form, "Content-Type", "application/x-www-form-urlencoded")
+	}
+	client := field(h.as(session, "POST", "/oauth/tenant/"+org+"/register", `{"client_name":"robot"}`, "Content-Type", "application/json"), "client_id")
+	refresh := field(exchange("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&client_id="+client+"&assertion="+session), "refresh_token")
+	return field(exchange("grant_type=refresh_token&refresh_token="+refresh), "access_token")
 }
 
 // gone expects that something was taken away.
