@@ -111,18 +111,24 @@ func checkFiles(c config.Config) error {
 }
 
 func (h *house) gatewayOptions(ctx context.Context) gateway.Options {
-	mode := h.Upstream.Credentials
-	if mode == config.CredentialsForward {
-		mode = "pass"
-	}
 	return gateway.Options{
 		Log: h.log, AdminPassword: h.AdminPassword, PublicURL: h.PublicURL, TrustedProxies: h.TrustedProxies, Version: version(),
 		Kinds:        func(host core.Host) ([]core.Kind, error) { return h.kinds(ctx, host) },
-		Upstream:     gateway.Upstream{URL: h.Upstream.URL, Credentials: mode, Trust: h.trust.upstream.Load},
+		Upstream:     h.upstream(),
 		CORS:         gateway.CORS{Origins: h.CORS.Origins, Credentials: h.CORS.Credentials, MaxAge: h.CORS.MaxAge},
 		Limits:       gateway.Limits{AdminBody: h.Limits.AdminBody, Module: h.Limits.Module},
 		SessionTTL:   h.Session.Lifetime,
 		OTLPEndpoint: h.Tracing.Endpoint, TraceRatio: traceRatio(h.Tracing.Ratio),
+	}
+}
+
+func (h *house) upstream() gateway.Upstream {
+	u := h.Upstream
+	if u.Credentials == config.CredentialsForward {
+		u.Credentials = "pass"
+	}
+	return gateway.Upstream{
+		URL: u.URL, Credentials: u.Credentials, User: u.User, Password: u.Password, Header: u.Header, Value: u.Value, Trust: h.trust.upstream.Load,
 	}
 }
 

@@ -117,8 +117,10 @@ type Session struct{ Lifetime time.Duration }
 
 // Upstream is the native API that is extended; without URL the built-in one.
 type Upstream struct {
-	URL         string
-	Credentials string // CredentialsNone, CredentialsForward or CredentialsIdentity
+	URL            string
+	Credentials    string // one of the constants below
+	User, Password string // with CredentialsBasic
+	Header, Value  string // with CredentialsHeader
 }
 
 // What an upstream is told about the caller.
@@ -126,6 +128,8 @@ const (
 	CredentialsNone     = "none"
 	CredentialsForward  = "forward"
 	CredentialsIdentity = "identity"
+	CredentialsBasic    = "basic"
+	CredentialsHeader   = "header"
 )
 
 // CORS says which pages of other origins may call.

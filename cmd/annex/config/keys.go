@@ -56,7 +56,11 @@ func edgeKeys(c *Config) []key {
 func roomKeys(c *Config) []key {
 	return []key{
 		{path: "upstream.url", flag: "upstream", help: "the native API that is extended, such as https://api.internal:8080; otherwise the built-in one alone", value: text(&c.Upstream.URL, checkUpstream)},
-		{path: "upstream.credentials", help: "what the native API gets of the caller: none, forward (the credential as it came) or identity (a signed statement)", value: choice(&c.Upstream.Credentials, CredentialsNone, CredentialsForward, CredentialsIdentity)},
+		{path: "upstream.credentials", help: "on whose behalf the native API is called: none, forward (the credential as it came), identity (a signed statement on the caller), basic (upstream.user) or header (upstream.header)", value: choice(&c.Upstream.Credentials, CredentialsNone, CredentialsForward, CredentialsIdentity, CredentialsBasic, CredentialsHeader)},
+		{path: "upstream.user", help: "user name at the native API, with credentials basic", value: text(&c.Upstream.User, nil)},
+		{path: "upstream.password", secret: true, help: "its password", value: text(&c.Upstream.Password, nil)},
+		{path: "upstream.header", help: "header field that every call to the native API carries, with credentials header, such as X-Api-Key", value: text(&c.Upstream.Header, nil)},
+		{path: "upstream.value", secret: true, help: "its value", value: text(&c.Upstream.Value, nil)},
 		{path: "trust.files", flag: "trust", help: "PEM file with certificate authorities of external endpoints; may be repeated", value: texts(&c.Trust.Files, notEmpty)},
 		{path: "trust.system", help: "trust the authorities of this machine for external endpoints", value: truth(&c.Trust.System)},
 		{path: "endpoints.loopback", help: "loopback addresses of external endpoints: allow, refuse, or auto (allowed while the gateway listens on loopback only)", value: choice(&c.Endpoints.Loopback, Auto, Allow, Refuse)},
