@@ -79,6 +79,9 @@ func serve(ctx context.Context, loaded *config.Loaded, source config.Source, out
 	level := &slog.LevelVar{}
 	level.Set(loaded.Log.Level)
 	log := newLog(logs, loaded.Log.Format, level)
+	// net/http tells of some misbehaviour of servers in the standard log only,
+	// and in their words. It becomes events like all others.
+	slog.SetDefault(log)
 	for _, w := range loaded.Warnings {
 		log.Warn(w)
 	}

@@ -103,8 +103,8 @@ func TestAbusiveAnswersOfEndpointsBecomeBadGateway(t *testing.T) {
 		body   string
 	}{
 		"both length and chunks": {"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, "ok"},
-		"a body on 204":          {"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", 204, ""},
-		"a body on 304":          {"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok", 304, ""},
+		"a body on 204":          {"HTTP/1.1 204 No Content\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 204, ""},
+		"a body on 304":          {"HTTP/1.1 304 Not Modified\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 304, ""},
 		"interim answers":        {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok"},
 	} {
 		t.Run(name, func(t *testing.T) {
