@@ -1,6 +1,7 @@
 package vcloud
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -74,7 +75,7 @@ func (c *call) readCheck() (check, error) {
 	if err != nil {
 		return q, err
 	}
-	if err := body.Only("User", "HttpMethod", "URL"); err != nil {
+	if err := body.Only("User", "HttpMethod", "URL", "Url"); err != nil {
 		return q, err
 	}
 	id, err := refer("User", body.Child("User"), core.UserPrefix)
@@ -88,7 +89,7 @@ func (c *call) readCheck() (check, error) {
 	if q.method = strings.ToUpper(body.Value("HttpMethod")); q.method == "" {
 		return q, core.Errorf(core.Invalid, "HttpMethod: say which, such as GET")
 	}
-	q.path, err = pathOf(body.Value("URL"))
+	q.path, err = pathOf(cmp.Or(body.Value("URL"), body.Value("Url"))) // url in JSON
 	return q, err
 }
 
