@@ -333,3 +333,76 @@ func TestHammerBatchesAgainstDeletions(t *testing.T) {
 		t.Errorf("orphans: %v", got)
 	}
 }
+
+func TestAnOperationKeyBelongsToAParent(t *testing.T) {
+	e := settle(t)
+	other := mustCreate(t, e.Systems, service("other"))
+	create := func(system, key string) (core.Filter, error) {
+		return e.Filters.Create(t.Context(), "", core.Filter{Meta: core.Meta{OperationKey: key}, System: system, Scope: core.ScopeAPI, URLPattern: "/x"})
+	}
+	must := func(system string) core.Filter {
+		t.Helper()
+		f, err := create(system, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	one, two, three := must(e.service.ID), must(e.service.ID), must(other.ID)
+	if one.ID != two.ID || one.ID == three.ID {
+		t.Fatalf("made %s, %s and %s", one.ID, two.ID, three.ID)
+	}
+	// A filter that moved on and went takes no key along.
+	if _, err := e.Filters.Update(t.Context(), "", one.ID, nil, func(f core.Filter) (core.Filter, error) {
+		f.System = other.ID
+		return f, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if again := must(e.service.ID); again.ID != one.ID {
+		t.Errorf("made %s, and %s at first", again.ID, one.ID)
+	}
+	if err := e.Filters.Delete(t.Context(), one.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if again := must(e.service.ID); again.ID == one.ID {
+		t.Error("the key gives what is gone")
+	}
+	for _, key := range []string{strings.Repeat("k", 256), "a\nb"} {
+		if _, err := create(other.ID, key); core.ErrorCode(err) != core.Invalid {
+			t.Errorf("key %q: %v", key, err)
+		}
+	}
+}
+
+func TestWhatIsInUseSaysByWhom(t *testing.T) {
+	e := settle(t)
+	mustCreate(t, e.Roles, core.Role{Name: "keeper", RightIDs: []string{e.right.ID}})
+	if err := e.Rights.Delete(t.Context(), e.right.ID, nil); core.ErrorCode(err) != core.Conflict || !strings.Contains(err.Error(), `"keeper"`) && !strings.Contains(err.Error(), `"r"`) {
+		t.Errorf("got %v", err)
+	}
+	if err := e.Resources.Delete(t.Context(), e.resource.ID, nil); core.ErrorCode(err) != core.Conflict || !strings.Contains(err.Error(), `ACL rule "r"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBuiltInRightsStayAsTheyAre(t *testing.T) {
+	e := settle(t)
+	if err := e.SeedRights(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	r, err := e.Rights.ByUnique(t.Context(), "name/"+RightUserView)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(r core.Right) (core.Right, error) {
+		r.Description = "x"
+		return r, nil
+	}
+	if _, err := e.Rights.Update(t.Context(), "", r.ID, nil, change); core.ErrorCode(err) != core.Invalid {
+		t.Errorf("a built-in right: %v", err)
+	}
+	if got, err := e.Rights.Update(t.Context(), "", e.right.ID, nil, change); err != nil || got.Description != "x" {
+		t.Errorf("a right of a service: %+v, %v", got, err)
+	}
+}

@@ -396,3 +396,24 @@ func BenchmarkOneFilterAmong100000(b *testing.B) {
 		s.view(2)
 	}
 }
+
+func TestASystemOfAKindThatDoesNotRunIsThereAndUnavailable(t *testing.T) {
+	f := start(t, memory.New())
+	s, err := f.cat.Systems.Create(t.Context(), "", core.System{
+		Kind: core.KindAMQP, Name: "backup", Namespace: "com.acme.backup", Enabled: true,
+		Settings: core.EncodeSettings(core.AMQPSettings{Exchange: "x", RoutingKey: "k"}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, ok := f.live.View().System(s.ID)
+	if !ok || e.Err() == nil {
+		t.Fatalf("the system is there: %v", ok)
+	}
+	if _, _, err := e.Acquire(t.Context()); core.ErrorCode(err) != core.Unavailable {
+		t.Errorf("got %v, want unavailable", err)
+	}
+	if err := f.cat.Systems.Delete(t.Context(), s.ID, nil); core.ErrorCode(err) != core.Invalid {
+		t.Errorf("deleted while it is enabled: %v", err)
+	}
+}
