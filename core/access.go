@@ -192,6 +192,9 @@ func (d APIDefinition) Validate() error {
 	if len(d.EntryPoint) > 255 || len(d.Namespace) > 255 || len(d.APIVendor) > 255 {
 		return Errorf(Invalid, "EntryPoint, Namespace and ApiVendor: at most 255 bytes each are allowed")
 	}
+	if len(d.Versions) > 100 || slices.ContainsFunc(d.Versions, func(v string) bool { return v == "" || len(v) > 255 }) {
+		return Errorf(Invalid, "SupportedApiVersions: at most 100 versions of 1 to 255 bytes are allowed")
+	}
 	return validName("API definition", d.Name, d.Description)
 }
 
@@ -204,8 +207,8 @@ type FileDescriptor struct {
 
 // Validate checks what a descriptor can be judged by alone.
 func (f FileDescriptor) Validate() error {
-	if f.Href == "" || len(f.Href) > 1024 {
-		return Errorf(Invalid, "File: a file descriptor needs an href of 1 to 1024 bytes")
+	if f.Href == "" || len(f.Href) > 1024 || len(f.MimeType) > 255 {
+		return Errorf(Invalid, "File: a file descriptor needs an href of 1 to 1024 bytes, and a type of at most 255")
 	}
 	return validName("file descriptor", f.Name, f.Description)
 }

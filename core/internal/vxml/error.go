@@ -35,9 +35,16 @@ func WriteError(w http.ResponseWriter, accept []string, requestID string, err er
 	Write(w, Choose(accept), status, "application/vnd.vmware.vcloud.error", errorElement(status, minor, requestID, err))
 }
 
+// maxMessage bounds an error's text: it may hold what a client sent.
+const maxMessage = 2048
+
 func errorElement(status int, minor, requestID string, err error) *Element {
+	message := core.ErrorMessage(err)
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	}
 	return VCloud("Error").
-		Set("message", "[ "+requestID+" ] "+core.ErrorMessage(err)).
+		Set("message", "[ "+requestID+" ] "+message).
 		SetInt("majorErrorCode", status).
 		Set("minorErrorCode", minor)
 }

@@ -231,3 +231,18 @@ func expected(names []string) string {
 	}
 	return "known are " + strings.Join(names, ", ")
 }
+
+// All returns the children of that name, which may be there any number of
+// times, and refuses others.
+func (e *Element) All(name string) ([]*Element, error) {
+	var out []*Element
+	for _, c := range e.Children {
+		switch {
+		case c.Name == name:
+			out = append(out, c)
+		case !passes(c.Name, e.fromJSON):
+			return nil, core.Errorf(core.Invalid, "element %s is not known in %s; known is %s", brief(c.Name), brief(e.Name), name)
+		}
+	}
+	return out, nil
+}

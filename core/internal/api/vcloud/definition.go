@@ -40,10 +40,11 @@ func decodeDefinition(body *vxml.Element, service string) (core.APIDefinition, e
 		EntryPoint: body.Value("EntryPoint"), Namespace: body.Value("Namespace"), APIVendor: body.Value("ApiVendor"),
 	}
 	if list := body.Child("SupportedApiVersions"); list != nil {
-		for _, v := range list.Children {
-			if v.Name != "Version" {
-				return d, core.Errorf(core.Invalid, "element %s is not known in SupportedApiVersions; known is Version", v.Name)
-			}
+		versions, err := list.All("Version")
+		if err != nil {
+			return d, err
+		}
+		for _, v := range versions {
 			d.Versions = append(d.Versions, strings.TrimSpace(v.Text))
 		}
 	}

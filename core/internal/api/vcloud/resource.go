@@ -156,10 +156,11 @@ func (r *resource[E]) createIn(c *call, b *catalog.Batch, body *vxml.Element, pa
 }
 
 func (r *resource[E]) createAll(c *call, b *catalog.Batch, holder *vxml.Element, parentID string) error {
-	for _, item := range holder.Children {
-		if item.Name != r.root {
-			return core.Errorf(core.Invalid, "element %s is not known in %s; known is %s", item.Name, r.container, r.root)
-		}
+	items, err := holder.All(r.root)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
 		if _, err := r.createIn(c, b, item, parentID); err != nil {
 			return core.WrapError(core.ErrorCode(err), err, "%s: %s", r.container, core.ErrorMessage(err))
 		}

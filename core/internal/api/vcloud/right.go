@@ -134,7 +134,7 @@ func (c *call) applyRights(s core.System, params *vxml.Element) error {
 				err = c.removeRight(b, s, strings.TrimSpace(e.Text))
 			case "Link":
 			default:
-				err = core.Errorf(core.Invalid, "element %s is not known in UpdateRightsParams; known are AddRight, RemoveRight", e.Name)
+				err = core.Errorf(core.Invalid, "element %q is not known in UpdateRightsParams; known are AddRight, RemoveRight", e.Name)
 			}
 			if err != nil {
 				return err

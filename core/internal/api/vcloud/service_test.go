@@ -294,6 +294,7 @@ func TestWhatIsReferredToMustBeThere(t *testing.T) {
 		"a method that no action can name":   {e.class + "/resourceclassactions", `<ResourceClassAction name="a"><HttpMethod>PATCH</HttpMethod><UrlPattern>/a</UrlPattern></ResourceClassAction>`, "PATCH"},
 		"a resource that is there already":   {e.class + "/serviceresources", bodyResource(e.org), "ExternalObjectId"},
 		"a file without one":                 {e.definition + "/files", `<FileDescriptor/>`, "File"},
+		"too many versions":                  {e.path + "/apidefinitions", `<ApiDefinition name="x"><SupportedApiVersions>` + strings.Repeat("<Version>1</Version>", 101) + `</SupportedApiVersions></ApiDefinition>`, "SupportedApiVersions"},
 		"a version list with something else": {e.path + "/apidefinitions", `<ApiDefinition name="x"><SupportedApiVersions><V/></SupportedApiVersions></ApiDefinition>`, "SupportedApiVersions"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -362,6 +363,8 @@ func TestHostileBodiesCostLittle(t *testing.T) {
 		"no end":                    `<ApiFilter><UrlPattern>`,
 		"a long text":               "<ApiFilter><UrlPattern>" + strings.Repeat("/", 1<<20) + "</UrlPattern></ApiFilter>",
 		"nothing":                   "",
+		"a long name":               "<ApiFilter><" + strings.Repeat("a", 1<<19) + "/></ApiFilter>",
+		"a long value":              "<ServiceLink>" + strings.Repeat("a", 1<<19) + "</ServiceLink>",
 		"JSON in the name of XML":   `{"urlPattern":"/x"}`,
 		"a million comments in one": "<ApiFilter>" + strings.Repeat("<!---->", 149_000) + "</ApiFilter>",
 	} {
@@ -373,6 +376,9 @@ func TestHostileBodiesCostLittle(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			if root := h.parsed(h.expect(w, 400)); root.Name != "Error" || root.Attr("majorErrorCode") != "400" {
 				t.Errorf("answer %s", w.Body)
+			}
+			if w.Body.Len() > 8<<10 {
+				t.Errorf("an answer of %d bytes", w.Body.Len())
 			}
 			if cost := after.TotalAlloc - before.TotalAlloc; cost > 20<<20 {
 				t.Errorf("it cost %d bytes", cost)
