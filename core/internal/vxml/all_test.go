@@ -33,11 +33,11 @@ func TestAllGivesTheChildrenOfOneName(t *testing.T) {
 
 func TestARootOfAnUnknownNamespaceIsRefused(t *testing.T) {
 	for body, ok := range map[string]bool{
-		`<a xmlns="` + NamespaceVCloud + `"/>`:         true,
-		`<x:a xmlns:x="` + NamespaceExtension + `"/>`:  true,
-		`<a/>`:                                         true,
-		`<vmext:a/>`:                                   true,
-		`<a xmlns="urn:other"/>`:                       false,
+		`<a xmlns="` + NamespaceVCloud + `"/>`:        true,
+		`<x:a xmlns:x="` + NamespaceExtension + `"/>`: true,
+		`<a/>`:                   true,
+		`<vmext:a/>`:             true,
+		`<a xmlns="urn:other"/>`: false,
 		`<x:a xmlns:x="http://elsewhere.example/v1"/>`: false,
 	} {
 		if _, err := ParseXML([]byte(body)); (err == nil) != ok {
