@@ -21,9 +21,9 @@ import (
 // of the source tree with a freshly built program in bin/annex. Ports are
 // replaced by free ones; everything else is as it is read.
 func TestEveryCommandOfTheDocumentsRuns(t *testing.T) {
-	for _, need := range []string{"sh", "curl"} {
+	for _, need := range []string{"sh", "curl", "make"} {
 		if _, err := exec.LookPath(need); err != nil {
-			t.Skipf("the commands need %s, which this machine has not: %v", need, err)
+			t.Skipf("the commands need %s, which this machine does not have: %v", need, err)
 		}
 	}
 	pages, err := filepath.Glob("*.md")
