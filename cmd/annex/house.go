@@ -115,6 +115,7 @@ func (h *house) gatewayOptions(ctx context.Context) gateway.Options {
 		Log: h.log, AdminPassword: h.AdminPassword, PublicURL: h.PublicURL, TrustedProxies: h.TrustedProxies, Version: version(),
 		Kinds:        func(host core.Host) ([]core.Kind, error) { return h.kinds(ctx, host) },
 		Upstream:     h.upstream(),
+		BuiltIn:      h.Upstream.BuiltIn,
 		CORS:         gateway.CORS{Origins: h.CORS.Origins, Credentials: h.CORS.Credentials, MaxAge: h.CORS.MaxAge},
 		Limits:       gateway.Limits{AdminBody: h.Limits.AdminBody, Module: h.Limits.Module},
 		SessionTTL:   h.Session.Lifetime,

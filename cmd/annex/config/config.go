@@ -121,6 +121,7 @@ type Upstream struct {
 	Credentials    string // one of the constants below
 	User, Password string // with CredentialsBasic
 	Header, Value  string // with CredentialsHeader
+	BuiltIn        bool   // the built-in API stays in front of it
 }
 
 // What an upstream is told about the caller.

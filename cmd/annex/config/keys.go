@@ -61,6 +61,7 @@ func roomKeys(c *Config) []key {
 		{path: "upstream.password", secret: true, help: "its password", value: text(&c.Upstream.Password, nil)},
 		{path: "upstream.header", help: "header field that every call to the native API carries, with credentials header, such as X-Api-Key", value: text(&c.Upstream.Header, nil)},
 		{path: "upstream.value", secret: true, help: "its value", value: text(&c.Upstream.Value, nil)},
+		{path: "upstream.builtIn", help: "keep the built-in API in front of the upstream: organisations, queries, what users see of services", value: truth(&c.Upstream.BuiltIn)},
 		{path: "trust.files", flag: "trust", help: "PEM file with certificate authorities of external endpoints; may be repeated", value: texts(&c.Trust.Files, notEmpty)},
 		{path: "trust.system", help: "trust the authorities of this machine for external endpoints", value: truth(&c.Trust.System)},
 		{path: "endpoints.loopback", help: "loopback addresses of external endpoints: allow, refuse, or auto (allowed while the gateway listens on loopback only)", value: choice(&c.Endpoints.Loopback, Auto, Allow, Refuse)},

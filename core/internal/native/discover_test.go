@@ -255,3 +255,40 @@ func TestTheQueryService(t *testing.T) {
 		t.Errorf("the data centres of a member: %v", err)
 	}
 }
+
+func TestWhatIsResolvedInFrontOfAnUpstream(t *testing.T) {
+	t.Parallel()
+	up := &scripted{}
+	h := open(t, up)
+	svc := h.service("svc", 50)
+	create(t, h.cat.Classes, core.ResourceClass{System: svc.ID, Name: "Backup", MimeType: "x+xml", URLTemplate: "{baseUri}foo/{resourceId}", NID: "nidFoo", URNPattern: "(?<id>[0-9]+)"})
+	up.say(200, "<theirs/>", "Content-Type", "text/xml")
+	admin := "/api/admin/extension/service/" + svc.UUID()
+	for path, want := range map[string]string{
+		"/api/entity/urn:nidFoo:17":                "/api/foo/17",
+		"/api/entity/urn:nidFoo:x":                 "theirs",
+		"/api/entity/" + core.OrgPrefix + acme:     "theirs",
+		"/api/entity/" + records.ServiceID(svc.ID): admin,
+		"/api/entity/" + svc.ID:                    "/cloudapi/extensions/api/" + svc.ID,
+		"/api/entity/no-urn":                       "theirs",
+		"/api/query":                               "theirs",
+		"/api/extensibility":                       "theirs",
+		"/api/service":                             "theirs",
+		"/api/org/" + acme:                         "theirs",
+		"/api/vdc/" + none:                         "theirs",
+		"/api/session":                             "/api/session",
+	} {
+		up.say(200, "<theirs/>", "Content-Type", "text/xml")
+		m, err := h.Do(t.Context(), call(administrator(), "GET", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytesOf(t, *m.Response); !strings.Contains(got, want) || want == "theirs" != (got == "<theirs/>") {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	up.say(200, "<theirs/>", "Content-Type", "text/xml")
+	if m, err := h.Do(t.Context(), call(administrator(), "POST", "/api/entity/urn:nidFoo:17")); err != nil || bytesOf(t, *m.Response) != "<theirs/>" {
+		t.Errorf("another verb: %v", err)
+	}
+}

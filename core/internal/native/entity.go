@@ -45,14 +45,14 @@ func (q reader) core(urn string) (name string, links []*vxml.Element) {
 	alternate := func(href, media string) { links = append(links, vxml.Links("alternate", href, media, "")...) }
 	switch prefix {
 	case core.OrgPrefix:
-		if o, ok := q.orgOf(id); ok {
+		if o, ok := q.orgOf(id); ok && q.builtIn {
 			name = o.Name
 			alternate(vxml.OrgHref(q.base, o.ID), vxml.MediaOrg)
 			alternate(vxml.AdminOrgHref(q.base, o.ID), vxml.MediaAdminOrg)
 		}
 		return name, links
 	case records.VDCPrefix:
-		if s, err := q.vdc(id); err == nil {
+		if s, err := q.vdc(id); err == nil && q.builtIn {
 			name = s.root.Attr("name")
 			alternate(q.users().Of(prefix+id), vxml.MediaVDC)
 		}
@@ -62,7 +62,7 @@ func (q reader) core(urn string) (name string, links []*vxml.Element) {
 		return word, []*vxml.Element{vxml.Link("alternate", q.base+path, "application/json", "")}
 	}
 	found, ok := q.registered(prefix, id)
-	if ok && found.open {
+	if ok && found.open && q.builtIn {
 		alternate(q.users().Of(prefix+id), found.user)
 	}
 	if ok && q.caller.Provider() {

@@ -4,8 +4,9 @@
 //
 // With an upstream every path that is not built in goes there. Then only
 // /api/session is built in, by which clients learn who they are to this
-// gateway, so that an API of any shape keeps all its other paths; the whole
-// built-in API stays in front of the upstream when that is asked for.
+// gateway, and the entity resolver for URNs that are registered here, so that
+// an API of any shape keeps all its other paths; the whole built-in API stays
+// in front of the upstream when that is asked for.
 package native
 
 import (
@@ -112,7 +113,7 @@ func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
 	}
 	v := n.view()
 	q := reader{
-		caller: m.Caller, request: m.Request, view: v, base: m.Request.BaseURL(), description: n.description,
+		caller: m.Caller, request: m.Request, view: v, base: m.Request.BaseURL(), description: n.description, builtIn: n.builtIn,
 	}
 	page, ok := q.find(m.Request.Path)
 	switch {
@@ -120,7 +121,26 @@ func (n *Native) Do(ctx context.Context, m core.Message) (core.Message, error) {
 		return q.answer(ctx, m, page)
 	case n.upstream == nil:
 		return m, core.Errorf(core.NotFound, "nothing is served at %s", m.Request.Path)
+	case ok && page.first:
+		out, err := q.answer(ctx, m, page)
+		if !unknown(err) {
+			return out, err
+		}
 	}
+	return n.sendOn(ctx, v, m)
+}
+
+// unknown tells errors of a page that an upstream may know more of.
+func unknown(err error) bool {
+	if err == nil {
+		return false
+	}
+	code := core.ErrorCode(err)
+	return code == core.NotFound || code == core.NotAllowed || code == core.Unauthenticated
+}
+
+// sendOn asks the upstream.
+func (n *Native) sendOn(ctx context.Context, v *live.View, m core.Message) (core.Message, error) {
 	sent := m
 	sent.Request = asked(v, m.Request)
 	out, err := n.upstream.Do(ctx, sent)
@@ -174,6 +194,7 @@ type reader struct {
 	view        *live.View
 	base        string
 	description string
+	builtIn     bool // all of the built-in API is there
 }
 
 // page is what stands at a path.
@@ -181,6 +202,7 @@ type page struct {
 	make    func() (sheet, error)
 	more    string // a verb that somebody else serves there
 	session bool
+	first   bool // looked at before an upstream, which has what is not found there
 }
 
 // sheet is what a page shows.
@@ -226,7 +248,7 @@ func (q reader) find(path string) (page, bool) {
 		return q.services(path)
 	case !more:
 	case first == "entity":
-		return page{make: func() (sheet, error) { return q.entity(id) }}, true
+		return page{make: func() (sheet, error) { return q.entity(id) }, first: true}, true
 	case strings.HasPrefix(rest, "admin/org/") && strings.Count(rest, "/") == 2:
 		return page{make: func() (sheet, error) { return q.org(rest[len("admin/org/"):], vxml.MediaAdminOrg, q.adminView) }}, true
 	case strings.Contains(id, "/"):
