@@ -333,6 +333,10 @@ func TestAModuleIsUploadedAndRegisteredInOneGo(t *testing.T) {
 	if text := s.ok("module", "list"); strings.Count(text, "\n") != 1 {
 		t.Errorf("something was uploaded:\n%s", text)
 	}
+	s.fails(exit.Failed, []string{"vendor"}, "ext", "create", "--wasm", file, "--vendor", "no vendor", "--name", "hi", "--version", "1.0.0")
+	if text := s.ok("module", "list"); strings.Count(text, "\n") != 1 {
+		t.Errorf("a registration that failed left the module:\n%s", text)
+	}
 	s.file("hello/module.json", `{"vendor":"annex","name":"hello","version":"1.0.0","limits":{"deadlineMS":150},"stages":["dispatch"]}`)
 	o := s.run("ext", "create", "--wasm", file, "--priority", "70", "--config", `{"greeting":"hi"}`, "-o", "json")
 	if o.code != exit.OK || o.err != "" {

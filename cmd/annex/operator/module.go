@@ -29,6 +29,16 @@ type uploading struct {
 	session *session
 	noun    noun
 	body    map[string]any
+	fresh   *[]string // ids of what was not there before
+}
+
+// undo deletes again what was uploaded for a registration that failed, and
+// gives the error of that.
+func (u uploading) undo(ctx context.Context, err error) error {
+	if err != nil {
+		u.session.forget(ctx, *u.fresh)
+	}
+	return err
 }
 
 // manifest is the module.json beside a module: what its author says of it.
@@ -62,9 +72,12 @@ func uploadModule(ctx context.Context, u uploading) error {
 			return err // before anything is sent
 		}
 	}
-	id, err := u.session.uploadFile(ctx, file, u.command.ErrOrStderr())
+	id, known, err := u.session.uploadOnce(u.command, file)
 	if err != nil {
 		return err
+	}
+	if !known {
+		*u.fresh = append(*u.fresh, id)
 	}
 	return u.kind(f.Set("wasm", id), id)
 }
@@ -170,7 +183,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	if m.size > 0 {
 		percent = m.done * 100 / m.size
 	}
-	if percent != m.shown || err != nil {
+	if percent != m.shown {
 		m.shown = percent
 		fmt.Fprintf(m.out, "\ruploading %s: %d%%", m.name, percent)
 	}

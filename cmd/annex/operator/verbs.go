@@ -142,9 +142,10 @@ func (v verbs) create() *cobra.Command {
 // anything is changed.
 func (v verbs) register(c *cobra.Command, s *session) (object, error) {
 	body := map[string]any{}
+	up := uploading{c, s, v.noun, body, &[]string{}}
 	held, err := v.named(c, s)
 	if err == nil && v.upload != nil {
-		err = v.upload(c.Context(), uploading{c, s, v.noun, body})
+		err = v.upload(c.Context(), up)
 	}
 	if err == nil {
 		err = missingFields(c, v.noun)
@@ -153,11 +154,11 @@ func (v verbs) register(c *cobra.Command, s *session) (object, error) {
 		err = filled(c, v.noun, s, true, body)
 	}
 	if err != nil {
-		return object{}, err
+		return object{}, up.undo(c.Context(), err)
 	}
 	var out rawObject
 	if _, err := s.Do(c.Context(), client.Call{Method: http.MethodPost, Path: v.path, In: body, Out: &out}); err != nil {
-		return object{}, err
+		return object{}, up.undo(c.Context(), err)
 	}
 	return out.object, v.setMembers(c, s, out.object, held)
 }
@@ -197,16 +198,17 @@ func (v verbs) edit(c *cobra.Command, s *session, name string) (object, error) {
 	if err != nil {
 		return object{}, err
 	}
+	up := uploading{c, s, v.noun, nil, &[]string{}}
 	now, err := v.change(c, s, name, func(body map[string]any) error {
-		if v.upload != nil {
-			if err := v.upload(c.Context(), uploading{c, s, v.noun, body}); err != nil {
+		if up.body = body; v.upload != nil {
+			if err := v.upload(c.Context(), up); err != nil {
 				return err
 			}
 		}
 		return filled(c, v.noun, s, false, body)
 	})
 	if err != nil {
-		return object{}, err
+		return object{}, up.undo(c.Context(), err)
 	}
 	return now, v.setMembers(c, s, now, held)
 }
