@@ -341,8 +341,13 @@ func TestTrustIsReadAnewForNewConnections(t *testing.T) {
 	check := func(step, problem string) {
 		t.Helper()
 		o.take()
-		// A GET, for net/http sends it again when a connection was closed under it.
 		got := h.as(h.token, "GET", "/ext-api/sealed/x", "")
+		for range 10 { // HTTP/2 does not repeat a call whose connection was closed under it
+			if !strings.Contains(got.body, "broke off") {
+				break
+			}
+			got = h.as(h.token, "GET", "/ext-api/sealed/x", "")
+		}
 		if problem == "" {
 			if got.status != 200 {
 				t.Errorf("%s: %d %s", step, got.status, got.body)
