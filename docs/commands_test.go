@@ -137,7 +137,8 @@ func (p *page) replaced(text string) string {
 // shell, those that go on until Ctrl-C each in a shell of their own.
 func (p *page) script() string {
 	var s strings.Builder
-	s.WriteString("set -eu\n")
+	// The input ends with the test, however that ends; then nothing stays behind.
+	s.WriteString("set -eu\nexec 3<&0 </dev/null\n{ cat <&3 >/dev/null; kill -KILL -$$; } &\nexec 3<&-\n")
 	for i, b := range p.blocks {
 		text := p.replaced(b.text)
 		if b.order == "file" {
@@ -193,6 +194,11 @@ func (p *page) run() {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer input.Close()
 	if err := cmd.Start(); err != nil {
 		p.Fatal(err)
 	}
