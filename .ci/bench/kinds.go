@@ -34,7 +34,7 @@ func (b *bench) setStage(ctx context.Context) (*stage, error) {
 	if s.haproxy, err = b.program(ctx, "haproxy", haproxyConf, s.server, cert, ca); err != nil {
 		return nil, err
 	}
-	if s.house, _, err = b.open(ctx, b.work+"/data", "--trust", ca); err != nil {
+	if s.house, _, err = b.open(ctx, fmt.Sprint(b.work, "/data", len(b.children)), "--trust", ca); err != nil {
 		return nil, err
 	}
 	if err := s.house.login(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,10 +52,10 @@ func (b *bench) road(ctx context.Context) error {
 	}
 	for i, p := range parts() {
 		for _, m := range results[i] {
-			rows = append(rows, []string{strings.TrimPrefix(p[0], "./"), m.name, duration(median(m.nanos)), m.allocs})
+			rows = append(rows, []string{strings.TrimPrefix(p[0], "./"), m.name, duration(median(m.nanos)), duration(slices.Min(m.nanos)), m.allocs})
 		}
 	}
-	table("The parts of the road", []string{"package", "benchmark", "time", "allocations"}, rows)
+	table("The parts of the road", []string{"package", "benchmark", "median", "best", "allocations"}, rows)
 	return nil
 }
 
