@@ -124,14 +124,33 @@ func (l *Live) fail(err error) {
 	l.news = make(chan struct{})
 }
 
+// followOnce applies changes while the next ones are read and decoded: at a
+// start with 100,000 registrations both are most of the work.
 func (l *Live) followOnce() error {
-	restart := true
-	for changes, err := range l.cat.Follow(l.ctx) {
-		if err != nil {
-			return err
+	ctx, stop := context.WithCancel(l.ctx)
+	defer stop()
+	var failure error
+	ahead := make(chan catalog.Changes, 1)
+	l.work.Go(func() {
+		defer close(ahead)
+		for changes, err := range l.cat.Follow(ctx) {
+			if failure = err; err != nil {
+				return
+			}
+			select {
+			case ahead <- changes:
+			case <-ctx.Done():
+				return
+			}
 		}
+	})
+	restart := true
+	for changes := range ahead {
 		l.apply(changes, restart && changes.Snapshot)
 		restart = !changes.More
+	}
+	if failure != nil {
+		return failure
 	}
 	return core.Errorf(core.Unavailable, "the store ended the watch")
 }
