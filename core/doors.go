@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/x509"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
+	"time"
 )
 
 // Conn is a running external system, safe for concurrent use.
@@ -127,4 +129,19 @@ type Truster interface {
 type Streamer interface {
 	// Streams reports that this is so.
 	Streams() bool
+}
+
+// LogLine is a line that a system wrote.
+type LogLine struct {
+	Time  time.Time
+	Level slog.Level
+	Call  string // the id of the call that it was about; may be empty
+	Text  string
+}
+
+// LogSource is offered by a Kind that keeps what its systems say.
+type LogSource interface {
+	// Logs yields the last lines of a system, the oldest first, and with
+	// follow those that come, until ctx ends.
+	Logs(ctx context.Context, systemID string, follow bool) iter.Seq[LogLine]
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -131,6 +132,7 @@ func (g *Gateway) mount() {
 	}
 	deps := api.Deps{
 		Catalog: g.catalog, Identity: g.identity, Live: g.live, Log: g.opts.Log, Explain: g.road.Explain,
+		Logs:   g.logs,
 		Limits: api.Limits{Admin: g.opts.Limits.AdminBody, Module: g.opts.Limits.Module},
 	}
 	g.admin = echo.New()
@@ -143,6 +145,21 @@ func (g *Gateway) mount() {
 	g.admin.GET("/.well-known/jwks.json", func(c echo.Context) error {
 		return c.JSONBlob(http.StatusOK, g.identity.JWKS())
 	})
+}
+
+// logs gives what a system wrote, of the kinds that keep it.
+func (g *Gateway) logs(ctx context.Context, by core.Caller, systemID string, follow bool) iter.Seq[core.LogLine] {
+	return func(yield func(core.LogLine) bool) {
+		ctx, end := g.long.begin(ctx, by)
+		defer end()
+		sys, ok := g.live.View().System(systemID)
+		for _, k := range g.kinds {
+			if s, keeps := k.(core.LogSource); keeps && ok && sys.System.Kind == k.Name() {
+				s.Logs(ctx, systemID, follow)(yield)
+				return
+			}
+		}
+	}
 }
 
 // start begins what goes on in the background.

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ const maxLogLine = 4 << 10
 // than so many lines in a second.
 type guestLog struct {
 	log   *slog.Logger
+	ring  *logRing
 	limit int
 
 	mu      sync.Mutex
@@ -31,10 +33,13 @@ func (l *guestLog) write(ctx context.Context, level slog.Level, requestID, text 
 	if !ok {
 		return
 	}
+	text = text[:min(len(text), maxLogLine)]
 	if dropped > 0 {
+		l.ring.add(slog.LevelWarn, "", fmt.Sprintf("%d lines were dropped: the extension logs too much", dropped))
 		l.log.WarnContext(ctx, "the extension logs too much; lines were dropped", "dropped", dropped)
 	}
-	attrs := []any{"text", text[:min(len(text), maxLogLine)]}
+	l.ring.add(level, requestID, text)
+	attrs := []any{"text", text}
 	if requestID != "" {
 		attrs = append(attrs, "request", requestID)
 	}

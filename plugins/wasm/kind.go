@@ -80,6 +80,7 @@ type Kind struct {
 	modules  *modules
 	outbound *outbound
 	metrics  metricsBook
+	logs     logBook
 
 	mu    sync.Mutex
 	conns map[*Conn]struct{}

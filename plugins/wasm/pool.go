@@ -34,7 +34,7 @@ type pool struct {
 func newPool(k *Kind, mod *module, set settings) *pool {
 	return &pool{
 		kind: k, mod: mod, set: set,
-		log:   &guestLog{log: k.host.Log().With("system", set.triplet), limit: k.opts.LogLines},
+		log:   &guestLog{log: k.host.Log().With("system", set.triplet), limit: k.opts.LogLines, ring: k.logs.ring(set.id)},
 		slots: make(chan struct{}, set.concurrency),
 		all:   map[*guest]struct{}{},
 

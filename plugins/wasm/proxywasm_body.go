@@ -274,7 +274,7 @@ func (h *bodyHook) showTrailers(ctx context.Context, name string, trailer http.H
 
 // settle does what the guest said is to happen next.
 func (h *bodyHook) settle(action uint32) {
-	h.holding = action != actionContinue
+	h.holding = action != actionContinue && !h.s.replied
 	h.s.pause(h.side, h.holding)
 	if !h.holding {
 		h.release()

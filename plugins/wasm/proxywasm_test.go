@@ -223,6 +223,12 @@ func TestAProxyWASMGuestAnswersItself(t *testing.T) {
 			t.Errorf("got %d %v %q", r.Status, r.Header.Clone(), body)
 		}
 	})
+	t.Run("it sees its own answer, as other hosts show it", func(t *testing.T) {
+		_, out, body := carry(t, c, testMessage(nil, "X-Test", "answer-and-continue", "X-Answer", "reply"), nil)
+		if r := out.Response; r.Status != 201 || body != "first" || r.Header.Get("X-Every") != "2010" || r.Header.Get("X-B") != "2" {
+			t.Errorf("got %d %v %q", r.Status, r.Header.Clone(), body)
+		}
+	})
 	t.Run("because of the body", func(t *testing.T) {
 		_, out, body := carry(t, c, testMessage(streamOf("a bad", " body"), "X-Test", "body-answer"), nil)
 		if out.Response == nil || out.Response.Status != 403 || body != "not with that body" {

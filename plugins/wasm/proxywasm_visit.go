@@ -37,6 +37,7 @@ type proxyCall struct {
 	hooks      [2]*bodyHook
 	properties map[string][]byte
 	began      time.Time
+	replied    bool // the guest is shown its own answer
 	lingers    bool // proxy_on_done was called and gave 0
 
 	life context.Context //nolint:containedctx // of the call; bodies are read after the visits, which have their own
@@ -85,7 +86,12 @@ func (s *proxyCall) Request(ctx context.Context, m core.Message) (core.Message, 
 		return m, s.fault(ctx, err)
 	}
 	if s.over() {
+		out, err = s.reply(ctx, out)
+		s.count()
 		_ = s.finish(ctx)
+		if err != nil {
+			return m, s.fault(ctx, err)
+		}
 		return out, nil
 	}
 	s.state = visitOpen
@@ -115,6 +121,23 @@ func (s *proxyCall) request(ctx context.Context, m core.Message) (core.Message, 
 		out.Request.Body = hook.body()
 	}
 	return out, nil
+}
+
+// reply shows the guest the answer that it gave itself, as other hosts do:
+// plugins put their fields on every answer in one place. It cannot be made to
+// wait any more.
+func (s *proxyCall) reply(ctx context.Context, m core.Message) (core.Message, error) {
+	s.mu.Lock()
+	own := s.local
+	s.local = nil
+	s.mu.Unlock()
+	if own == nil || s.x.msg.Route.Stage == core.OnAuthorize {
+		return m, nil
+	}
+	s.replied = true
+	s.x.msg = m
+	s.x.respond(*own)
+	return s.response(ctx, m)
 }
 
 // Response shows the answer to the request that the visit began with.
@@ -236,7 +259,7 @@ func (s *proxyCall) hopeless() bool {
 func (s *proxyCall) pause(side int, on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.paused[side] = on
+	s.paused[side] = on && !s.replied
 }
 
 // halted reports whether a side waits: a guest's own answer ends all waiting.

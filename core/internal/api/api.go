@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 
 	"github.com/annex-gateway/annex/core"
@@ -20,8 +21,11 @@ type Deps struct {
 	Live     *live.Live
 	// Explain tells where a call would go. Without it nobody can ask.
 	Explain func(context.Context, core.ExplainQuery) core.Explanation
-	Log     *slog.Logger // discards by default
-	Limits  Limits
+	// Logs gives the caller what a system wrote, and with follow goes on until
+	// ctx or the caller's credential ends. Without it nobody can ask.
+	Logs   func(ctx context.Context, by core.Caller, systemID string, follow bool) iter.Seq[core.LogLine]
+	Log    *slog.Logger // discards by default
+	Limits Limits
 }
 
 // Limits bounds what the admin APIs read. A zero limit means the default.

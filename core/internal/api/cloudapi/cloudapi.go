@@ -60,6 +60,7 @@ func Register(e *echo.Echo, d api.Deps) {
 	a.mountSessions(e)
 	mount(a, e, a.endpoints())
 	mount(a, e, a.services())
+	a.mountLogs(e)
 	mount(a, e, a.filters())
 	mount(a, e, a.tokens())
 	mount(a, e, a.modules())

@@ -6,7 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
+	"iter"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -89,6 +92,15 @@ func newHouseWith(t *testing.T, limits api.Limits) *house {
 	e := echo.New()
 	cloudapi.Register(e, api.Deps{
 		Catalog: cat, Identity: id, Live: l, Limits: limits,
+		Logs: func(_ context.Context, _ core.Caller, id string, follow bool) iter.Seq[core.LogLine] {
+			return func(yield func(core.LogLine) bool) {
+				for _, text := range []string{"one <of> " + id, fmt.Sprint(follow)} {
+					if !yield(core.LogLine{Time: time.Unix(1, 0), Level: slog.LevelWarn, Call: "call-1", Text: text}) {
+						return
+					}
+				}
+			}
+		},
 		Explain: func(_ context.Context, q core.ExplainQuery) core.Explanation { h.asked = q; return h.explained },
 	})
 	h.handler = edge(e)

@@ -321,6 +321,9 @@ func onResponseHeaders(id, n, end uint32) uint32 {
 		proxyAdd(response, "set-cookie", "forged=1")
 	}
 	switch c.answer {
+	case "reply":
+		proxyReplace(response, "x-every", fmt.Sprint(value(response, ":status"), end))
+		return pause
 	case "status":
 		proxyReplace(response, ":status", "418")
 	case "local":

@@ -1,0 +1,71 @@
+package wasm
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/annex-gateway/annex/core"
+)
+
+func TestWhatGuestsSayIsKeptAndFollowed(t *testing.T) {
+	f := newFixture(t, Options{})
+	data := map[int]string{0: "one", 16: "two"}
+	c := f.open(t, guestModule(ending, data, cat(host("log", 0, 0, 3), host("log", 2, 16, 3)), nil), core.WASMSettings{})
+	if _, err := c.Do(t.Context(), testMessage(nil)); err != nil {
+		t.Fatal(err)
+	}
+	id := core.SystemID(core.KindWASM, "tests", "guest", "1.0.0")
+	var got []string
+	for l := range f.kind.Logs(t.Context(), id, false) {
+		got = append(got, fmt.Sprint(l.Level, l.Call, l.Text))
+	}
+	if fmt.Sprint(got) != "[INFOcall-1one ERRORcall-1two]" {
+		t.Errorf("got %v", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := make(chan string, 10)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for l := range f.kind.Logs(ctx, id, true) {
+			seen <- l.Text
+		}
+	}()
+	<-seen
+	<-seen
+	if _, err := c.Do(t.Context(), testMessage(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := <-seen, <-seen; a != "one" || b != "two" {
+		t.Errorf("followed %s %s", a, b)
+	}
+	cancel()
+	<-done
+	for range f.kind.Logs(t.Context(), "urn:nobody", false) {
+		t.Error("nobody said something")
+	}
+}
+
+func TestOnlyTheLastLinesAreKept(t *testing.T) {
+	var r logRing
+	for i := range keptLines + 7 {
+		r.add(slog.LevelInfo, "", fmt.Sprint(i))
+	}
+	lines, next, _ := r.since(0)
+	if len(lines) != keptLines || lines[0].Text != "7" || lines[keptLines-1].Text != fmt.Sprint(keptLines+6) || next != keptLines+7 {
+		t.Errorf("%d lines, from %s", len(lines), lines[0].Text)
+	}
+	if lines, _, _ = r.since(next - 1); len(lines) != 1 {
+		t.Errorf("%d lines are new, want 1", len(lines))
+	}
+	var b logBook
+	first := b.ring("0")
+	for i := range keptLogs {
+		b.ring(fmt.Sprint(i + 1))
+	}
+	if len(b.rings) != keptLogs || b.ring("0") == first {
+		t.Errorf("%d rings are kept", len(b.rings))
+	}
+}
