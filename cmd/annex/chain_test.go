@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -99,7 +98,7 @@ func (p *process) orderService(token string) {
 	ended := make(chan error, 1)
 	conf := service.Config{
 		URL: "wss" + p.base[len("https"):] + "/messaging/mqtt", Vendor: "test", Name: "echo", Version: "1.0.0", Token: token,
-		TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: p.roots}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: p.roots}, Logger: slog.New(slog.DiscardHandler),
 	}
 	go func() {
 		ended <- service.Run(ctx, conf, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
