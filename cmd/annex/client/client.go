@@ -126,6 +126,20 @@ func (c *Client) Do(ctx context.Context, call Call) (http.Header, error) {
 	return resp.Header, nil
 }
 
+// Stream opens an answer that may go on for as long as ctx lasts. Whoever
+// reads it closes it.
+func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
+	req, err := c.request(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.sendBy(c.long, req)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) {
 	raw, err := encode(call.In)
 	if err != nil {
@@ -177,6 +191,10 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 	if ct := req.Header.Get("Content-Type"); ct != "" && ct != jsonType {
 		how = c.long
 	}
+	return c.sendBy(how, req)
+}
+
+func (c *Client) sendBy(how *http.Client, req *http.Request) (*http.Response, error) {
 	resp, err := how.Do(req)
 	if err != nil {
 		return nil, c.unreachable(err)

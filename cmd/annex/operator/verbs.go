@@ -28,6 +28,9 @@ func nounCommand(n noun) *cobra.Command {
 	if n.sub != "" {
 		g.AddCommand(v.members())
 	}
+	if n.word == "ext" {
+		g.AddCommand(v.logs())
+	}
 	r.addFlags(g)
 	return g
 }
