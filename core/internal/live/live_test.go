@@ -141,6 +141,25 @@ func TestARestartFindsTheSameView(t *testing.T) {
 	start(t, store).want("/api/a", "a")
 }
 
+// A start reads filters before their systems.
+func TestAStartShowsTheFiltersOfEnabledSystemsOnly(t *testing.T) {
+	store := memory.New()
+	f := start(t, store)
+	f.system("on", 50, "/api/x", "/api/on")
+	off := f.system("off", 50, "/api/x", "/api/off")
+	f.update(off.ID, func(s *core.System) { s.Enabled = false })
+	again := start(t, store)
+	again.want("/api/x", "on")
+	again.want("/api/on", "on")
+	again.want("/api/off")
+	if _, filters := again.live.View().Counts(); filters != 2 {
+		t.Errorf("%d filters are in force", filters)
+	}
+	again.update(off.ID, func(s *core.System) { s.Enabled = true })
+	again.want("/api/x", "off", "on")
+	again.want("/api/off", "off")
+}
+
 func TestConnectionsAreOpenedOnceAndClosedOnce(t *testing.T) {
 	f := start(t, memory.New())
 	s := f.system("a", 50, "/api/a")

@@ -27,6 +27,7 @@ type state struct {
 	filters    cow.Map[string, compiled]      // all, by id
 	owned      map[string]map[string]struct{} // system id → ids of its filters
 	placed     map[string]bool                // systems whose filters are in the table
+	whole      bool                           // a view was taken: systems are known before their filters
 	leases     map[string]*opened             // by system id
 	retired    []*opened                      // to be shut once the next view is out
 
@@ -55,7 +56,7 @@ func newState() *state {
 // view takes the picture and starts the next batch.
 func (s *state) view(r storage.Revision) *View {
 	d := s.dir
-	s.batch, s.cow = new(batch), new(cow.Batch)
+	s.batch, s.cow, s.whole = new(batch), new(cow.Batch), true
 	return &View{
 		Registered: s.registered, discovery: s.discovery, filters: s.filters, Revision: r, Directory: &d, Policy: s.policy.Policy(), systems: s.systems, table: s.table, trust: s.trust,
 	}
@@ -143,6 +144,12 @@ func (s *state) applyFilter(c catalog.Change) {
 		s.owned[f.System] = map[string]struct{}{}
 	}
 	s.owned[f.System][c.ID] = struct{}{}
+	if !s.whole {
+		// A snapshot tells of filters first. Most systems are enabled: their
+		// filters find their places while the rest is still read, and those of
+		// the others leave again before the view is taken.
+		s.placed[f.System], s.stale[f.System] = true, true
+	}
 	if s.placed[f.System] {
 		s.table = s.table.With(rule)
 	}
@@ -166,6 +173,8 @@ func (s *state) place(system string) {
 	s.placed[system] = in
 	if !ok {
 		delete(s.placed, system)
+	}
+	if !ok && s.whole {
 		delete(s.owned, system)
 	}
 }
