@@ -38,6 +38,10 @@ test-race: ## the same under the race detector (needs a C compiler)
 test-long: ## the tests that take long: kill loops, large property runs
 	ANNEX_LONG=1 CGO_ENABLED=0 go test -shuffle=on -timeout 60m ./...
 
+.PHONY: docs
+docs: ## play the transcripts, and run the commands of the documents
+	CGO_ENABLED=0 go test -timeout 10m ./docs
+
 .PHONY: test-peers
 test-peers: build ## programs that others wrote, against a running gateway (installs what they need)
 	PEER_ANNEX=$(CURDIR)/$(BIN)/annex .ci/peers/run $(PEERS)
