@@ -166,6 +166,34 @@ func TestWhatKindsCountIsShown(t *testing.T) {
 	}
 }
 
+type counts struct {
+	Calls       uint64
+	Guests      int
+	Quarantined bool
+}
+
+type kindWithSystems map[string]counts
+
+func (k kindWithSystems) Stats() map[string]counts { return k }
+
+func TestWhatKindsCountOfEachSystemIsShown(t *testing.T) {
+	tel := start(t, Options{})
+	k := kindWithSystems{"acme/a/1.0.0": {Calls: 5, Guests: 2}, "acme/b\x1b/1.0.0": {Quarantined: true}}
+	s, ok := StatsOf(k)
+	if !ok {
+		t.Fatal("a method Stats is not seen")
+	}
+	if err := tel.Register(KindStats("wasm", s)); err != nil {
+		t.Fatal(err)
+	}
+	has(t, scrape(t, tel), `annex_wasm_calls_total{system="acme/a/1.0.0"} 5`, `annex_wasm_guests{system="acme/a/1.0.0"} 2`,
+		`annex_wasm_quarantined{system="acme/a/1.0.0"} 0`, `annex_wasm_quarantined{system="acme/b\\u001b/1.0.0"} 1`)
+	delete(k, "acme/a/1.0.0")
+	if text := scrape(t, tel); strings.Contains(text, "acme/a") {
+		t.Errorf("a system that has gone is still counted:\n%s", text)
+	}
+}
+
 func TestSpansOfACallHangTogether(t *testing.T) {
 	c := newCollector(t)
 	tel := start(t, Options{OTLPEndpoint: c.URL, Version: "1"})
