@@ -158,17 +158,18 @@ func (p *Policy) find(classID, id string, orgs Orgs) (target, owner string, ok b
 // one of them names a right.
 func (p *Policy) allows(action, target, owner string, caller core.Caller) (rule string, ok bool) {
 	some, ok := p.shapes.Get(action)
-	if !ok {
+	if !ok || !caller.Known() {
 		return "", false
 	}
-	orgs := [...]string{everyOrg, caller.OrgID, ""}
+	orgs := [...]part{{everyOrg, toSome}, {caller.OrgID, toNamed}, {"", toAll}}
 	reached := orgs[:2]
 	if caller.OrgID == owner {
 		reached = orgs[:]
 	}
-	for _, resource := range [...]string{"", target} {
+	for _, resource := range [...]part{{"", toAll}, {target, toSome}} {
 		for _, org := range reached {
-			if rule, ok := p.reaches(grant{action: action, resource: resource, org: org}, some, caller); ok {
+			g := grant{action: action, resource: resource.name, org: org.name}
+			if rule, ok := p.reaches(g, some>>number(resource.kind, org.kind, 0), caller); ok {
 				return rule, true
 			}
 		}
@@ -176,19 +177,38 @@ func (p *Policy) allows(action, target, owner string, caller core.Caller) (rule 
 	return "", false
 }
 
-// reaches looks for the grant with a principal that the caller is.
+// part is a part of a grant, and the kind of it.
+type part struct {
+	name string
+	kind int
+}
+
+// The kinds of a grant's parts.
+const (
+	toAll   = iota
+	toSome  // every organisation, some right, or the one resource
+	toNamed // an organisation or a user by name
+	kinds
+)
+
+// reaches looks for the grant with a principal that the caller is. Some are the
+// shapes that there are with the grant's other parts, by the kind of principal.
 func (p *Policy) reaches(g grant, some shapes, caller core.Caller) (rule string, ok bool) {
-	for _, g.principal = range [...]string{"", caller.UserID} {
-		if t, ok := p.granted(g, some); ok {
+	for _, who := range [...]part{{"", toAll}, {caller.UserID, toNamed}} {
+		if some&(1<<who.kind) == 0 {
+			continue
+		}
+		g.principal = who.name
+		if t, ok := p.grants.Get(g); ok {
 			return t.rule, true
 		}
 	}
-	if g.principal = anyRight; caller.Rights.All() {
-		t, ok := p.granted(g, some)
-		return t.rule, ok
-	}
-	if some&g.shape() == 0 {
+	if some&(1<<toSome) == 0 {
 		return "", false
+	}
+	if g.principal = anyRight; caller.Rights.All() {
+		t, ok := p.grants.Get(g)
+		return t.rule, ok
 	}
 	for g.principal = range caller.Rights.IDs() {
 		if t, ok := p.grants.Get(g); ok {
@@ -198,41 +218,38 @@ func (p *Policy) reaches(g grant, some shapes, caller core.Caller) (rule string,
 	return "", false
 }
 
-func (p *Policy) granted(g grant, some shapes) (tally, bool) {
-	if some&g.shape() == 0 {
-		return tally{}, false
-	}
-	return p.grants.Get(g)
-}
-
 // shapes is a set of shapes of grants: which of their parts are shared, name
 // everybody, or name one. Few of all there could be are ever in use.
 type shapes uint32
 
 // shapeCount is how many shapes there are.
-const shapeCount = 2 * 3 * 3
+const shapeCount = 2 * kinds * kinds
+
+// number is the number of a shape, by the kinds of its parts. Those that differ
+// by the principal alone follow one another.
+func number(resource, org, principal int) int { return (resource*kinds+org)*kinds + principal }
 
 // shape is the set of the grant's own shape.
 func (g grant) shape() shapes { return 1 << g.shapeNumber() }
 
 func (g grant) shapeNumber() int {
-	n := 0
+	var resource, org, principal int
 	if g.resource != "" {
-		n = 1
+		resource = toSome
 	}
-	switch n *= 3; g.org {
+	switch g.org {
 	case "":
 	case everyOrg:
-		n++
+		org = toSome
 	default:
-		n += 2
+		org = toNamed
 	}
-	switch n *= 3; {
+	switch {
 	case g.principal == "":
 	case g.principal == anyRight || strings.HasPrefix(g.principal, core.RightPrefix):
-		n++
+		principal = toSome
 	default:
-		n += 2
+		principal = toNamed
 	}
-	return n
+	return number(resource, org, principal)
 }
