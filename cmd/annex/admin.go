@@ -13,13 +13,14 @@ import (
 
 	"github.com/annex-gateway/annex/cmd/annex/config"
 	"github.com/annex-gateway/annex/cmd/annex/exit"
+	"github.com/annex-gateway/annex/cmd/annex/operator"
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/gateway"
 	"github.com/annex-gateway/annex/storage/badger"
 )
 
 func adminCommand() *cobra.Command {
-	return group("admin", "Repair a data directory while the gateway does not run", resetPasswordCommand())
+	return operator.Group("admin", "Repair a data directory while the gateway does not run", resetPasswordCommand())
 }
 
 func resetPasswordCommand() *cobra.Command {

@@ -7,10 +7,11 @@ import (
 
 	"github.com/annex-gateway/annex/cmd/annex/config"
 	"github.com/annex-gateway/annex/cmd/annex/exit"
+	"github.com/annex-gateway/annex/cmd/annex/operator"
 )
 
 func configCommand() *cobra.Command {
-	return group("config", "Look at the configuration", configPrintCommand(), configCheckCommand(), configSchemaCommand())
+	return operator.Group("config", "Look at the configuration", configPrintCommand(), configCheckCommand(), configSchemaCommand())
 }
 
 func configPrintCommand() *cobra.Command {

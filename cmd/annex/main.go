@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func newRoot(begun *bool) *cobra.Command {
-	root := group("annex", "A gateway that lets other programs become part of an API")
+	root := operator.Group("annex", "A gateway that lets other programs become part of an API")
 	root.Long = "Annex stands in front of an API. Others extend that API without touching it: as a service over MQTT,\n" +
 		"as an HTTPS endpoint, or as a WASM module that runs inside the gateway."
 	root.SilenceUsage, root.SilenceErrors = true, true
@@ -57,22 +57,6 @@ func newRoot(begun *bool) *cobra.Command {
 	root.AddCommand(serveCommand(), demoCommand(), configCommand(), adminCommand(), versionCommand(), compileCommand())
 	root.AddCommand(operator.Commands()...)
 	return root
-}
-
-// group is a command that only holds others.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return fmt.Errorf("%q is not a command of %s", args[0], c.CommandPath())
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(commands...)
-	return c
 }
 
 func versionCommand() *cobra.Command {

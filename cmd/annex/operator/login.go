@@ -143,7 +143,7 @@ func (f *contexts) end(c *cobra.Command, l *loginContext, forget bool) error {
 }
 
 func contextCommand() *cobra.Command {
-	return group("context", "Choose between logins", contextListCommand(), contextUseCommand(), contextDeleteCommand())
+	return Group("context", "Choose between logins", contextListCommand(), contextUseCommand(), contextDeleteCommand())
 }
 
 func contextListCommand() *cobra.Command {

@@ -23,8 +23,8 @@ func Commands() []*cobra.Command {
 	return list
 }
 
-// group is a command that only holds others.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+// Group is a command that only holds others.
+func Group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short,
 		Args: func(c *cobra.Command, args []string) error {

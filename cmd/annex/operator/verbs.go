@@ -15,7 +15,7 @@ import (
 func nounCommand(n noun) *cobra.Command {
 	r := &target{}
 	v := verbs{n, r}
-	g := group(n.word, "Look at and change "+plural(n.what), v.list(), v.get(), v.delete())
+	g := Group(n.word, "Look at and change "+plural(n.what), v.list(), v.get(), v.delete())
 	if !n.fixed {
 		g.AddCommand(v.create())
 	}
