@@ -131,6 +131,19 @@ type Streamer interface {
 	Streams() bool
 }
 
+// Reporter is offered by a Conn that tells the operator how it goes.
+type Reporter interface {
+	// Report does not wait.
+	Report() Report
+}
+
+// Report is how a running system goes. The names are those of the kind; what
+// is set in a registration has the name that it has there.
+type Report struct {
+	Limits map[string]int64 // that hold for it, those by default too
+	Counts map[string]int64 // of what happened since it was opened, and of what there is now
+}
+
 // LogLine is a line that a system wrote.
 type LogLine struct {
 	Time  time.Time

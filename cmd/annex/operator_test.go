@@ -337,8 +337,11 @@ func TestAModuleIsUploadedAndRegisteredInOneGo(t *testing.T) {
 	if text := s.ok("module", "list"); strings.Count(text, "\n") != 1 {
 		t.Errorf("a registration that failed left the module:\n%s", text)
 	}
-	s.file("hello/module.json", `{"vendor":"annex","name":"hello","version":"1.0.0","limits":{"deadlineMS":150},"stages":["dispatch"]}`)
-	o := s.run("ext", "create", "--wasm", file, "--priority", "70", "--config", `{"greeting":"hi"}`, "-o", "json")
+	s.file("hello/module.json", `{"vendor":"annex","name":"hello","version":"1.0.0","border":"proxy-wasm","limits":{"deadlineMS":150},"stages":["dispatch"]}`)
+	s.fails(exit.Failed, []string{"written for the border http-wasm"}, "ext", "create", "--wasm", file)
+	s.fails(exit.UsageError, []string{"NAME=VALUE"}, "ext", "create", "--wasm", file, "--cluster", "x")
+	o := s.run("ext", "create", "--wasm", file, "--border", "http-wasm", "--priority", "70", "--config", `{"greeting":"hi"}`,
+		"--cluster", "auth=https://auth.test", "--failure-policy", "open", "-o", "json")
 	if o.code != exit.OK || o.err != "" {
 		t.Fatalf("exit code %d\n%s%s", o.code, o.out, o.err)
 	}
@@ -350,7 +353,11 @@ func TestAModuleIsUploadedAndRegisteredInOneGo(t *testing.T) {
 	s.ok("filter", "create", "--system", "hello", "--url-pattern", "/api/hello")
 	p.login()
 	p.answers(t.Context(), "/api/hello", "hello")
-	s.ok("ext", "update", "hello", "--wasm", file, "--deadline-ms", "200")
+	if c := w["clusters"].(map[string]any); c["auth"] != "https://auth.test" || w["failurePolicy"] != "open" || w["border"] != "http-wasm" {
+		t.Errorf("the service is %v", e)
+	}
+	want(t, s.ok("ext", "get", "hello"), "STATE   ok", "LIMITS  deadlineMs", "150", "COUNTS  calls", "1")
+	s.ok("ext", "update", "hello", "--wasm", file, "--deadline-ms", "200", "--cluster", "")
 	if e := s.json("ext", "get", "hello"); e["wasm"].(map[string]any)["deadlineMs"] != 200.0 {
 		t.Errorf("the service is %v", e)
 	}

@@ -1,5 +1,7 @@
 package wasm
 
+import "github.com/annex-gateway/annex/core"
+
 // Stats counts what happened since a system was opened.
 type Stats struct {
 	Calls       uint64 // that reached a guest
@@ -22,6 +24,26 @@ func (c *Conn) Stats() Stats {
 		Calls: c.calls.Load(), Failures: c.failures.Load(), Timeouts: c.timeouts.Load(),
 		Refused: c.refused.Load(), Passed: c.passed.Load(), Refills: c.pool.refills.Load(),
 		Guests: guests, Quarantined: quarantined,
+	}
+}
+
+// Report gives the counts, and the limits that hold.
+func (c *Conn) Report() core.Report {
+	s, set, opts := c.Stats(), c.pool.set, c.pool.kind.opts
+	quarantined := int64(0)
+	if s.Quarantined {
+		quarantined = 1
+	}
+	return core.Report{
+		Limits: map[string]int64{
+			"memoryBytes": set.memory, "deadlineMs": set.deadline.Milliseconds(), "concurrency": int64(set.concurrency),
+			"bodyBytes": opts.BodyBytes, "stateBytes": opts.StateBytes, "sharedBytes": opts.SharedBytes,
+			"logLinesPerSecond": int64(opts.LogLines), "failuresToQuarantine": int64(opts.BreakAfter),
+		},
+		Counts: map[string]int64{
+			"calls": int64(s.Calls), "failures": int64(s.Failures), "timeouts": int64(s.Timeouts), "refused": int64(s.Refused),
+			"passed": int64(s.Passed), "guests": int64(s.Guests), "quarantined": quarantined,
+		},
 	}
 }
 

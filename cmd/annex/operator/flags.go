@@ -34,7 +34,7 @@ func addFields(c *cobra.Command, n noun, create bool) {
 			f.Bool(x.flag, create && x.initial == true, help)
 		case whole:
 			f.Int(x.flag, 0, help)
-		case several, references, members:
+		case several, pairs, references, members:
 			f.StringArray(x.flag, nil, help)
 		default:
 			f.String(x.flag, "", help)
@@ -96,6 +96,12 @@ func (s *session) value(c *cobra.Command, x field, create bool) (any, error) {
 		return f.GetInt(x.flag)
 	case several:
 		return f.GetStringArray(x.flag)
+	case pairs:
+		list, err := f.GetStringArray(x.flag)
+		if err != nil {
+			return nil, err
+		}
+		return mapOf(list)
 	case references:
 		names, err := f.GetStringArray(x.flag)
 		if err != nil {
@@ -108,6 +114,22 @@ func (s *session) value(c *cobra.Command, x field, create bool) (any, error) {
 		return nil, err
 	}
 	return s.textValue(c, x, text)
+}
+
+// mapOf reads NAME=VALUE. An empty one takes all away.
+func mapOf(list []string) (map[string]any, error) {
+	m := map[string]any{}
+	for _, p := range list {
+		name, value, ok := strings.Cut(p, "=")
+		if p == "" {
+			continue
+		}
+		if _, twice := m[name]; !ok || name == "" || twice {
+			return nil, exit.Usagef("%q: NAME=VALUE is needed, and each name once", p)
+		}
+		m[name] = value
+	}
+	return m, nil
 }
 
 // textValue reads a field that is given as one text.

@@ -42,13 +42,15 @@ func (u uploading) undo(ctx context.Context, err error) error {
 }
 
 // manifest is the module.json beside a module: what its author says of it.
-// Members that have no meaning for a registration are not read.
+// Members that have no meaning for a registration are not read, and neither are
+// those that give the module a power: the operator alone does that.
 type manifest struct {
 	Vendor      string `json:"vendor"`
 	Name        string `json:"name"`
 	Version     string `json:"version"`
 	Description string `json:"description"`
-	Rewrite     bool   `json:"rewrite"`
+	Border      string `json:"border"`
+	RootID      string `json:"rootId"`
 	Limits      struct {
 		MemoryBytes int64 `json:"memoryBytes"`
 		DeadlineMS  int64 `json:"deadlineMS"`
@@ -105,6 +107,7 @@ func (u uploading) readManifest(path string) error {
 	f := u.command.Flags()
 	for flag, value := range map[string]string{
 		"vendor": m.Vendor, "name": m.Name, "version": m.Version, "description": m.Description,
+		"border": m.Border, "root-id": m.RootID,
 		"memory-bytes": number(m.Limits.MemoryBytes), "deadline-ms": number(m.Limits.DeadlineMS), "concurrency": number(int64(m.Limits.Concurrency)),
 	} {
 		if value != "" && !f.Changed(flag) {

@@ -61,6 +61,7 @@ const (
 	truth                  // true or false
 	whole                  // a whole number
 	several                // texts; the flag may be repeated
+	pairs                  // NAME=VALUE; the flag may be repeated
 	content                // a file, whose text counts
 	secret                 // a file, whose first line counts; - for standard input
 	document               // JSON, or @FILE

@@ -40,14 +40,9 @@ func systemNouns() []noun {
 		{
 			word: "ext", what: "external service", path: extensions + "api", prefix: core.ServicePrefix,
 			naming: naming{attribute: "name", triplet: true}, enabled: "enabled", upload: uploadModule,
-			fields: append(tripletFields(), description(), enabledField(), priority,
-				field{flag: "authorization", path: "authorizationEnabled", help: "let ACL rules decide who may call it", kind: truth},
-				field{flag: "wasm", path: "wasm.module", help: "the service is this WASM module: a file, or the sha256:… of an uploaded one"},
-				field{flag: "config", path: "wasm.config", help: "configuration of the module: JSON, or @FILE", kind: document},
-				field{flag: "memory-bytes", path: "wasm.memoryBytes", help: "memory of the module", kind: whole},
-				field{flag: "deadline-ms", path: "wasm.deadlineMs", help: "time of the module for one call, in ms", kind: whole},
-				field{flag: "concurrency", path: "wasm.concurrency", help: "calls that the module works on at once", kind: whole},
-				field{flag: "rewrite", path: "wasm.rewrite", help: "let the module change method and path", kind: truth}),
+			fields: slices.Concat(tripletFields(), []field{description(), enabledField(), priority,
+				{flag: "authorization", path: "authorizationEnabled", help: "let ACL rules decide who may call it", kind: truth},
+			}, moduleFields()),
 			columns: []column{
 				{"NAME", "vendor/name/version"},
 				{"KIND", "kind?mqtt"},
@@ -75,6 +70,23 @@ func systemNouns() []noun {
 			},
 			columns: []column{{"ID", "id"}, {"SYSTEM", "externalSystem.id"}, {"SCOPE", "urlMatcher.urlScope"}, {"PATTERN", "urlMatcher.urlPattern"}, {"RESPONSE TYPE", "responseContentType"}},
 		},
+	}
+}
+
+// moduleFields are the settings of a service that is a WASM module.
+func moduleFields() []field {
+	return []field{
+		{flag: "wasm", path: "wasm.module", help: "the service is this WASM module: a file, or the sha256:… of an uploaded one"},
+		{flag: "config", path: "wasm.config", help: "configuration of the module: JSON, or @FILE", kind: document},
+		{flag: "memory-bytes", path: "wasm.memoryBytes", help: "memory of the module", kind: whole},
+		{flag: "deadline-ms", path: "wasm.deadlineMs", help: "time of the module for one call, in ms", kind: whole},
+		{flag: "concurrency", path: "wasm.concurrency", help: "calls that the module works on at once", kind: whole},
+		{flag: "rewrite", path: "wasm.rewrite", help: "let the module change method and path", kind: truth},
+		{flag: "border", path: "wasm.border", help: "http-wasm, proxy-wasm or annex; by default what the module is written for"},
+		{flag: "cluster", path: "wasm.clusters", help: "where the module may call, as NAME=https://HOST:PORT; may be repeated; takes the place of all", kind: pairs},
+		{flag: "vm-config", path: "wasm.vmConfig", help: "configuration of a proxy-wasm machine: JSON, or @FILE", kind: document},
+		{flag: "root-id", path: "wasm.rootId", help: "which plugin of a proxy-wasm module is meant"},
+		{flag: "failure-policy", path: "wasm.failurePolicy", help: "what becomes of calls when the module fails: closed (they fail) or open (they go on without it)"},
 	}
 }
 

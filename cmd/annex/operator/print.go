@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -159,10 +161,34 @@ func (p printer) list(objects []object, columns []column) error {
 
 // one writes an object: a table with one line, or the object.
 func (p printer) one(o object, columns []column) error {
-	if p.form == asTable {
-		return p.table([]object{o}, columns)
+	if p.form != asTable {
+		return p.structured(o.raw)
 	}
-	return p.structured(o.raw)
+	if err := p.table([]object{o}, columns); err != nil {
+		return err
+	}
+	return p.status(o)
+}
+
+// status writes how an object goes, if the gateway tells.
+func (p printer) status(o object) error {
+	s, ok := o.get("status").(map[string]any)
+	if !ok {
+		return nil
+	}
+	t := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
+	state := textOf(s["state"])
+	if m := textOf(s["message"]); m != "" {
+		state += ": " + m
+	}
+	fmt.Fprintf(t, "\nSTATE\t%s\n", state)
+	for _, part := range []string{"limits", "counts"} {
+		m, _ := s[part].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			fmt.Fprintf(t, "%s\t%s\t%s\n", strings.ToUpper(part), name, textOf(m[name]))
+		}
+	}
+	return t.Flush()
 }
 
 func (p printer) table(objects []object, columns []column) error {

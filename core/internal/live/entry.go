@@ -82,12 +82,7 @@ func (e *Entry) Around(ctx context.Context) bool {
 // Err tells why the system does not work: nil when it is disabled, opening or
 // in order.
 func (e *Entry) Err() error {
-	if e.conn == nil {
-		return nil
-	}
-	select {
-	case <-e.conn.ready:
-	default:
+	if !e.Running() {
 		return nil
 	}
 	if e.conn.err != nil {
@@ -97,6 +92,32 @@ func (e *Entry) Err() error {
 		return p.Ready()
 	}
 	return nil
+}
+
+// Report tells how the system goes; false when it is not running or says
+// nothing of itself.
+func (e *Entry) Report() (core.Report, bool) {
+	if !e.Running() || e.conn.err != nil {
+		return core.Report{}, false
+	}
+	r, ok := e.conn.conn.(core.Reporter)
+	if !ok {
+		return core.Report{}, false
+	}
+	return r.Report(), true
+}
+
+// Running reports whether the system is enabled and no longer being opened.
+func (e *Entry) Running() bool {
+	if e.conn == nil {
+		return false
+	}
+	select {
+	case <-e.conn.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *lease) release() {

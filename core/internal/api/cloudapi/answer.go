@@ -20,7 +20,7 @@ func contentType(c echo.Context) string {
 
 // answer writes v as JSON.
 func answer(c echo.Context, code int, v any) error {
-	body, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	body, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
 	if err != nil {
 		return core.WrapError(core.Internal, err, "the answer cannot be written")
 	}

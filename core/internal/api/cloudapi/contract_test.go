@@ -241,6 +241,13 @@ func TestModulesLiveTheirLife(t *testing.T) {
 	if m := h.put(item, `{"priority":1}`).want(200); m["wasm"].(map[string]any)["concurrency"] != 2.0 {
 		t.Errorf("settings that were left out do not stay: %v", m)
 	}
+	h.put(item, `{"enabled":true,"status":{"state":"sent back"}}`).want(200)
+	e, _ := h.live.View().System("urn:vcloud:extension-api:acme:guest:1.0.0")
+	_, release, err := e.Acquire(t.Context())
+	fatal(t, err)
+	release()
+	h.get(item).golden("service-wasm-enabled")
+	h.put(item, `{"enabled":false}`).want(200)
 	made := h.post(filters, `{"externalSystem":{"id":"urn:vcloud:extension-api:acme:guest:1.0.0"},"urlMatcher":{"urlPattern":"/a/.*","urlScope":"EXT_API"},"stage":"authorize"}`)
 	made.golden("filter-wasm-post")
 	id, _ := made.want(201)["id"].(string)

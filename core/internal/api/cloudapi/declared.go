@@ -271,7 +271,7 @@ func (d declared[E, D]) membersOf(x *applying, e E) (map[string]jsontext.Value, 
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(form)
+	b, err := json.Marshal(form, json.Deterministic(true)) // what has no order shall make no difference
 	if err != nil {
 		return nil, err
 	}

@@ -168,6 +168,13 @@ type conn struct{}
 func (conn) Do(_ context.Context, m core.Message) (core.Message, error) { return m, nil }
 func (conn) Close() error                                               { return nil }
 
+// Ready is wrong, and Report says something.
+func (conn) Ready() error { return core.Errorf(core.Unavailable, "it is unwell") }
+
+func (conn) Report() core.Report {
+	return core.Report{Limits: map[string]int64{"memoryBytes": 7}, Counts: map[string]int64{"guests": 2, "calls": 3}}
+}
+
 func fatal(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -36,6 +36,9 @@ type resource[E, D any] struct {
 	encode     func(E) D
 	// names fills in what others that the form refers to are called; may be nil.
 	names func(ctx context.Context, out *D) error
+	// now fills in, where one entity is answered, how it is at the moment, which
+	// is no part of it; may be nil.
+	now func(out *D)
 	// links adds header fields to the answer of a GET by id; may be nil.
 	links func(c echo.Context, e E)
 	// notes adds header fields to all answers with one entity; may be nil.
@@ -271,6 +274,9 @@ func (h handler[E, D]) answer(c echo.Context, code int, e E, out D) error {
 	c.Response().Header().Set("ETag", api.ETag(h.meta(e).Revision))
 	if h.notes != nil {
 		h.notes(c, e)
+	}
+	if h.now != nil {
+		h.now(&out)
 	}
 	return answer(c, code, out)
 }

@@ -26,6 +26,7 @@ type serviceForm struct {
 	MQTTTopics           *topics   `json:"mqttTopics"`
 	Kind                 string    `json:"kind,omitzero"`
 	WASM                 *wasmForm `json:"wasm,omitzero"`
+	Status               *status   `json:"status,omitzero"` // shown, never set
 }
 
 // topics are those of a service reached over MQTT; they follow from its name.
@@ -79,6 +80,7 @@ func (a *cloud) services() resource[core.System, serviceForm] {
 			"wasm.module":          text(func(s core.System) string { return wasmSettings(s).Module }),
 		}),
 		encode: encodeService,
+		now:    a.showStatus,
 		links:  serviceLinks,
 		build:  newService,
 		merge:  applyService,
