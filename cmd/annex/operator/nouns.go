@@ -40,7 +40,8 @@ func systemNouns() []noun {
 		{
 			word: "ext", what: "external service", path: extensions + "api", prefix: core.ServicePrefix,
 			naming: naming{attribute: "name", triplet: true}, enabled: "enabled", upload: uploadModule,
-			fields: slices.Concat(tripletFields(), []field{description(), enabledField(), priority,
+			fields: slices.Concat(tripletFields(), []field{
+				description(), enabledField(), priority,
 				{flag: "authorization", path: "authorizationEnabled", help: "let ACL rules decide who may call it", kind: truth},
 			}, moduleFields()),
 			columns: []column{
