@@ -76,6 +76,7 @@ type WASMSettings struct {
 	Config      json.RawMessage `json:",omitempty"` // handed to the guest as it is; any JSON, or nothing
 	MemoryBytes int64           // linear memory; default 128 MiB
 	DeadlineMS  int64           // guest time of one call; default 100 ms
+	StartMS     int64           `json:",omitempty"` // guest time of a start; default 5 s
 	Concurrency int             // guests at once; default 4 times the processors
 	Rewrite     bool            // may change the method and the path of a request
 

@@ -29,6 +29,9 @@ type guest struct {
 	used    time.Time
 	dead    bool // trapped or over time: never used again
 
+	starting budget // of its start, with what the border does before the first call
+	short    bool   // it asked for more memory than it may have, and got none
+
 	budget  *budget         // of the call it runs
 	ctx     context.Context //nolint:containedctx // of the call it runs, for sleeping, which is given none
 	refills uint64          // times it asked whether it may go on, in the call it runs
@@ -49,7 +52,7 @@ func guestOf(ctx context.Context) *guest {
 // startGuest makes an instance and runs its start functions. Its errors are
 // written for the author of the module.
 func startGuest(ctx context.Context, p *pool) (*guest, error) {
-	g := &guest{pool: p, stopped: make(chan struct{})}
+	g := &guest{pool: p, stopped: make(chan struct{}), starting: budget{left: p.set.start}}
 	g.out = &output{log: p.log, ended: g.ended}
 	g.session = p.mod.border.attach(g)
 	// Both start functions are named because reactors, which the Go toolchain
@@ -62,16 +65,16 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(g.sleep).WithOsyield(runtime.Gosched)
 	var mod api.Module
-	err := g.run(ctx, &budget{left: p.kind.opts.StartTimeout}, func(ctx context.Context) error {
+	err := g.run(ctx, &g.starting, func(ctx context.Context) error {
 		var err error
-		ctx = experimental.WithMemoryAllocator(p.mod.withLinks(ctx), memoryLimit{uint64(p.set.memory)})
+		ctx = experimental.WithMemoryAllocator(p.mod.withLinks(ctx), memoryLimit{uint64(p.set.memory), &g.short})
 		mod, err = p.kind.modules.runtime.InstantiateModule(ctx, p.mod.code, config)
 		return err
 	})
 	g.out.flush(ctx)
 	switch {
 	case errors.Is(err, errOverTime):
-		err = core.Errorf(core.Invalid, "the module did not start within %s", p.kind.opts.StartTimeout)
+		err = core.Errorf(core.Invalid, "the module did not start within %s: raise startMs", p.set.start)
 	case err != nil && ctx.Err() != nil:
 		err = core.WrapError(core.ErrorCode(ctx.Err()), err, "the module was not started in time")
 	case err != nil:
@@ -109,6 +112,9 @@ func (g *guest) run(ctx context.Context, b *budget, work func(context.Context) e
 		g.pool.refills.Add(g.refills)
 		g.budget, g.ctx = nil, nil
 		g.dead = g.dead || err != nil
+		if err != nil && g.short {
+			err = fmt.Errorf("it was refused more than %d bytes of memory (memoryBytes): %w", g.pool.set.memory, err)
+		}
 	}()
 	if err := g.ended(); err != nil {
 		return err

@@ -162,7 +162,7 @@ func TestALongWriteEndsWithTheGuestsTime(t *testing.T) {
 }
 
 func TestDamagedModulesAreRefused(t *testing.T) {
-	f := newFixture(t, Options{StartTimeout: 200 * time.Millisecond})
+	f := newFixture(t, Options{MaxStart: 200 * time.Millisecond})
 	whole := echoGuest()
 	check := func(b []byte) error { return f.kind.Check(t.Context(), f.system(b, core.WASMSettings{})) }
 	within(t, func() {

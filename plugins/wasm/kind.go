@@ -19,11 +19,11 @@ type Options struct {
 	Inspect        inspect.Limits // what a module may declare; its memory follows from MaxMemoryBytes
 	MaxMemoryBytes int64          // greatest memory a registration may ask for; default 1 GiB
 	MaxDeadline    time.Duration  // greatest time limit a registration may ask for; default 10 s
+	MaxStart       time.Duration  // greatest time for a start that a registration may ask for; default 60 s
 	MaxConcurrency int            // greatest number of guests a registration may ask for; default 256
 	Compiler       []string       // a program that calls RunCompiler, to compile apart; needs CacheDir; default: compile in this process
 	CompileMemory  int64          // of that program; default 2 GiB
 	CompileTimeout time.Duration  // default 60 s
-	StartTimeout   time.Duration  // for the start functions of one guest; default 5 s
 	Wait           time.Duration  // longest wait for a free guest; default 10 s
 	Grace          time.Duration  // longest wait of Close for calls in flight; default 30 s
 	Idle           time.Duration  // a guest unused for so long is given up; default 1 min
@@ -46,10 +46,10 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	setDefault(&o.MaxMemoryBytes, 1<<30)
 	setDefault(&o.MaxDeadline, 10*time.Second)
+	setDefault(&o.MaxStart, time.Minute)
 	setDefault(&o.MaxConcurrency, 256)
 	setDefault(&o.CompileMemory, 2<<30)
 	setDefault(&o.CompileTimeout, time.Minute)
-	setDefault(&o.StartTimeout, 5*time.Second)
 	setDefault(&o.Wait, 10*time.Second)
 	setDefault(&o.Grace, 30*time.Second)
 	setDefault(&o.Idle, time.Minute)
@@ -207,6 +207,7 @@ type settings struct {
 	config      []byte
 	memory      int64
 	deadline    time.Duration
+	start       time.Duration
 	concurrency int
 	rewrite     bool
 	border      string // the registration says so; empty: the module alone does
@@ -223,16 +224,19 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	}
 	setDefault(&w.MemoryBytes, min(128<<20, k.opts.MaxMemoryBytes))
 	setDefault(&w.DeadlineMS, min(100, k.opts.MaxDeadline.Milliseconds()))
+	setDefault(&w.StartMS, min(5_000, k.opts.MaxStart.Milliseconds()))
 	setDefault(&w.Concurrency, min(4*runtime.GOMAXPROCS(0), k.opts.MaxConcurrency))
 	switch {
 	case !validDigest(w.Module):
 		return settings{}, core.Errorf(core.Invalid, "module %q: the digest of an uploaded module is needed, as sha256: and 64 hexadecimal digits", w.Module)
 	case w.MemoryBytes < pageSize || w.MemoryBytes > k.opts.MaxMemoryBytes:
-		return settings{}, core.Errorf(core.Invalid, "memoryBytes %d: %d to %d are allowed", w.MemoryBytes, pageSize, k.opts.MaxMemoryBytes)
+		return settings{}, core.Errorf(core.Invalid, "memoryBytes %d: %d to %d are allowed; the operator sets the most with wasm.maxMemory", w.MemoryBytes, pageSize, k.opts.MaxMemoryBytes)
 	case w.DeadlineMS < 1 || w.DeadlineMS > k.opts.MaxDeadline.Milliseconds():
-		return settings{}, core.Errorf(core.Invalid, "deadlineMS %d: 1 to %d are allowed", w.DeadlineMS, k.opts.MaxDeadline.Milliseconds())
+		return settings{}, core.Errorf(core.Invalid, "deadlineMs %d: 1 to %d are allowed; the operator sets the most with wasm.maxDeadline", w.DeadlineMS, k.opts.MaxDeadline.Milliseconds())
+	case w.StartMS < 1 || w.StartMS > k.opts.MaxStart.Milliseconds():
+		return settings{}, core.Errorf(core.Invalid, "startMs %d: 1 to %d are allowed; the operator sets the most with wasm.maxStart", w.StartMS, k.opts.MaxStart.Milliseconds())
 	case w.Concurrency < 1 || w.Concurrency > k.opts.MaxConcurrency:
-		return settings{}, core.Errorf(core.Invalid, "concurrency %d: 1 to %d are allowed", w.Concurrency, k.opts.MaxConcurrency)
+		return settings{}, core.Errorf(core.Invalid, "concurrency %d: 1 to %d are allowed; the operator sets the most with wasm.maxConcurrency", w.Concurrency, k.opts.MaxConcurrency)
 	}
 	switch w.FailurePolicy {
 	case "", core.FailClosed, core.FailOpen:
@@ -248,7 +252,7 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	}
 	return settings{
 		id: sys.ID, name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: w.Config, memory: w.MemoryBytes,
-		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
+		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, start: time.Duration(w.StartMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
 		border: w.Border, vmConfig: w.VMConfig, rootID: w.RootID, clusters: at,
 		open: w.FailurePolicy == core.FailOpen,
 	}, nil

@@ -37,13 +37,14 @@ func TestKindKeepsThePromisesOfTheDoor(t *testing.T) {
 			"too much time":           f.system(module, core.WASMSettings{DeadlineMS: 3_600_000}),
 			"too many guests":         f.system(module, core.WASMSettings{Concurrency: 1 << 20}),
 			"no time":                 f.system(module, core.WASMSettings{DeadlineMS: -1}),
+			"too long a start":        f.system(module, core.WASMSettings{StartMS: 3_600_000}),
 			"an unknown policy":       f.system(module, core.WASMSettings{FailurePolicy: "ajar"}),
 		},
 	})
 }
 
 func TestCheckRefusesModules(t *testing.T) {
-	f := newFixture(t, Options{StartTimeout: 500 * time.Millisecond, MaxMemoryBytes: 16 << 20})
+	f := newFixture(t, Options{MaxStart: 500 * time.Millisecond, MaxMemoryBytes: 16 << 20})
 	entries := func(more ...testFunc) []testFunc {
 		return append([]testFunc{
 			{export: "handle_request", sig: ":l", body: constant64(next)},

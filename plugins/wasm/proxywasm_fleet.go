@@ -56,7 +56,7 @@ func (f *fleet) start(ctx context.Context) (*proxyVM, error) {
 	v := g.session.(*proxyVM)
 	v.fleet, v.timer = f, newTicker(v)
 	if err := v.boot(ctx); err != nil {
-		return nil, bootError(ctx, err)
+		return nil, f.bootError(ctx, err)
 	}
 	if !f.adopt(v) {
 		v.close(ctx)
@@ -89,13 +89,13 @@ func (f *fleet) note(err error) {
 }
 
 // bootError is written for the author of the plugin.
-func bootError(ctx context.Context, err error) error {
+func (f *fleet) bootError(ctx context.Context, err error) error {
 	var no *refusal
 	switch {
 	case errors.As(err, &no):
 		return core.WrapError(core.Invalid, err, "%s: look at its log, and at the configuration", no)
 	case errors.Is(err, errOverTime):
-		return core.WrapError(core.Invalid, err, "the plugin did not start in time")
+		return core.WrapError(core.Invalid, err, "the plugin did not start within %s: raise startMs", f.pool.set.start)
 	case errors.Is(err, errClosing), ctx.Err() != nil:
 		return core.WrapError(core.Unavailable, err, "the plugin was not started")
 	}

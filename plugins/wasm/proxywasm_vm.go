@@ -175,7 +175,7 @@ func (v *proxyVM) boot(ctx context.Context) error {
 	defer func() { <-v.turn }()
 	v.starting = true
 	defer func() { v.starting, v.config = false, nil }()
-	err := v.guest.run(ctx, &budget{left: v.guest.pool.kind.opts.StartTimeout}, func(ctx context.Context) error {
+	err := v.guest.run(ctx, &v.guest.starting, func(ctx context.Context) error {
 		if main, ok := v.callbacks["main"]; ok && main.params == 2 && v.has("_initialize") {
 			if _, err := v.invoke(ctx, "main", 0, 0, 0); err != nil {
 				return err

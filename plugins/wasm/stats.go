@@ -36,7 +36,7 @@ func (c *Conn) Report() core.Report {
 	}
 	return core.Report{
 		Limits: map[string]int64{
-			"memoryBytes": set.memory, "deadlineMs": set.deadline.Milliseconds(), "concurrency": int64(set.concurrency),
+			"memoryBytes": set.memory, "deadlineMs": set.deadline.Milliseconds(), "startMs": set.start.Milliseconds(), "concurrency": int64(set.concurrency),
 			"bodyBytes": opts.BodyBytes, "stateBytes": opts.StateBytes, "sharedBytes": opts.SharedBytes,
 			"logLinesPerSecond": int64(opts.LogLines), "failuresToQuarantine": int64(opts.BreakAfter),
 		},

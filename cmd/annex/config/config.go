@@ -108,6 +108,7 @@ type MQTT struct {
 type WASM struct {
 	MaxMemory      int64
 	MaxDeadline    time.Duration
+	MaxStart       time.Duration
 	MaxConcurrency int
 	CompileTimeout time.Duration
 }
@@ -158,7 +159,7 @@ func Default() Config {
 		Endpoints: Endpoints{Loopback: Auto, Private: Auto},
 		Limits:    Limits{BufferedBody: 10 << 20, AdminBody: 1 << 20, Module: 64 << 20},
 		MQTT:      MQTT{Timeout: 10 * time.Second},
-		WASM:      WASM{MaxMemory: 1 << 30, MaxDeadline: 10 * time.Second, MaxConcurrency: 256, CompileTimeout: time.Minute},
+		WASM:      WASM{MaxMemory: 1 << 30, MaxDeadline: 10 * time.Second, MaxStart: time.Minute, MaxConcurrency: 256, CompileTimeout: time.Minute},
 		Session:   Session{Lifetime: 24 * time.Hour},
 		Upstream:  Upstream{Credentials: CredentialsNone},
 		CORS:      CORS{MaxAge: 10 * time.Minute},

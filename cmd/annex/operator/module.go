@@ -54,6 +54,7 @@ type manifest struct {
 	Limits      struct {
 		MemoryBytes int64 `json:"memoryBytes"`
 		DeadlineMS  int64 `json:"deadlineMS"`
+		StartMS     int64 `json:"startMS"`
 		Concurrency int   `json:"concurrency"`
 	} `json:"limits"`
 }
@@ -108,7 +109,7 @@ func (u uploading) readManifest(path string) error {
 	for flag, value := range map[string]string{
 		"vendor": m.Vendor, "name": m.Name, "version": m.Version, "description": m.Description,
 		"border": m.Border, "root-id": m.RootID,
-		"memory-bytes": number(m.Limits.MemoryBytes), "deadline-ms": number(m.Limits.DeadlineMS), "concurrency": number(int64(m.Limits.Concurrency)),
+		"memory-bytes": number(m.Limits.MemoryBytes), "deadline-ms": number(m.Limits.DeadlineMS), "start-ms": number(m.Limits.StartMS), "concurrency": number(int64(m.Limits.Concurrency)),
 	} {
 		if value != "" && !f.Changed(flag) {
 			if err := f.Set(flag, value); err != nil {

@@ -81,6 +81,7 @@ func moduleFields() []field {
 		{flag: "config", path: "wasm.config", help: "configuration of the module: JSON, or @FILE", kind: document},
 		{flag: "memory-bytes", path: "wasm.memoryBytes", help: "memory of the module", kind: whole},
 		{flag: "deadline-ms", path: "wasm.deadlineMs", help: "time of the module for one call, in ms", kind: whole},
+		{flag: "start-ms", path: "wasm.startMs", help: "time for the start of a guest of the module, in ms", kind: whole},
 		{flag: "concurrency", path: "wasm.concurrency", help: "calls that the module works on at once", kind: whole},
 		{flag: "rewrite", path: "wasm.rewrite", help: "let the module change method and path", kind: truth},
 		{flag: "border", path: "wasm.border", help: "http-wasm, proxy-wasm or annex; by default what the module is written for"},

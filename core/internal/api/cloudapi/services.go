@@ -42,6 +42,7 @@ type wasmForm struct {
 	Config      jsontext.Value `json:"config,omitzero"`
 	MemoryBytes int64          `json:"memoryBytes,omitzero"`
 	DeadlineMS  int64          `json:"deadlineMs,omitzero"`
+	StartMS     int64          `json:"startMs,omitzero"`
 	Concurrency int            `json:"concurrency,omitzero"`
 	Rewrite     bool           `json:"rewrite"`
 
@@ -118,7 +119,7 @@ func applyService(in serviceForm, s core.System) (core.System, error) {
 	default:
 		s.Settings = core.EncodeSettings(core.WASMSettings{
 			Module: in.WASM.Module, Config: []byte(in.WASM.Config), MemoryBytes: in.WASM.MemoryBytes,
-			DeadlineMS: in.WASM.DeadlineMS, Concurrency: in.WASM.Concurrency, Rewrite: in.WASM.Rewrite,
+			DeadlineMS: in.WASM.DeadlineMS, StartMS: in.WASM.StartMS, Concurrency: in.WASM.Concurrency, Rewrite: in.WASM.Rewrite,
 			Border: in.WASM.Border, Clusters: in.WASM.Clusters, VMConfig: []byte(in.WASM.VMConfig), RootID: in.WASM.RootID,
 			FailurePolicy: in.WASM.FailurePolicy,
 		})
@@ -149,7 +150,7 @@ func encodeService(s core.System) serviceForm {
 	out.Kind = s.Kind
 	out.WASM = &wasmForm{
 		Module: set.Module, MemoryBytes: set.MemoryBytes,
-		DeadlineMS: set.DeadlineMS, Concurrency: set.Concurrency, Rewrite: set.Rewrite,
+		DeadlineMS: set.DeadlineMS, StartMS: set.StartMS, Concurrency: set.Concurrency, Rewrite: set.Rewrite,
 		Border: set.Border, Clusters: set.Clusters, VMConfig: jsontext.Value(set.VMConfig), RootID: set.RootID,
 		FailurePolicy: set.FailurePolicy,
 	}
