@@ -106,12 +106,12 @@ func (x *exchange) response() core.Message {
 		return x.msg
 	}
 	r.Status, r.Header = x.status, x.res.result()
-	if body, changed := x.resBody.result(); changed && !x.bodyless() {
-		if r.Body != body {
-			_ = r.Body.Close()
-		}
-		r.Body = body
+	if body, changed := x.resBody.result(); changed {
 		r.Header = r.Header.Without("Content-Length", "Transfer-Encoding")
+		if !x.bodyless() {
+			_ = r.Body.Close()
+			r.Body = body
+		}
 	}
 	return x.msg.Answer(r)
 }

@@ -211,6 +211,32 @@ func TestAroundACall(t *testing.T) {
 	}
 }
 
+func TestAnswersWithoutABodyHaveHeaderFieldsOfTheGuest(t *testing.T) {
+	f := newFixture(t, Options{})
+	data := map[int]string{0: "x-seen", 16: "yes"}
+	c := f.open(t, guestModule(next, data, cat(host("enable_features", 7), drop()), cat(
+		host("read_body", 1, 1000, 100), drop(),
+		host("set_header_value", 1, 0, 6, 16, 3), host("write_body", 1, 16, 3),
+	)), core.WASMSettings{})
+	for _, tc := range []struct {
+		method string
+		status int
+	}{{"HEAD", 200}, {"GET", 204}, {"GET", 304}} {
+		m := testMessage(nil)
+		m.Request.Method = tc.method
+		_, back := around(t, c, m, func(m core.Message) core.Message {
+			return answered(m, tc.status, nil, "Etag", "x", "Content-Length", "6")
+		})
+		r := back.Response
+		if r.Status != tc.status || r.Header.Get("X-Seen") != "yes" || r.Header.Get("Etag") != "x" || bodyOf(t, r.Body) != "" {
+			t.Errorf("%s: got %d %v", tc.method, r.Status, r.Header.Clone())
+		}
+		if r.Header.Has("Content-Length") {
+			t.Errorf("%s, %d: the length is that of another body", tc.method, tc.status)
+		}
+	}
+}
+
 func TestWhatTrapsAGuest(t *testing.T) {
 	f := newFixture(t, Options{BodyBytes: 64})
 	far := 1<<32 - 8

@@ -28,12 +28,9 @@ func (p *Pipeline) Explain(ctx context.Context, q core.ExplainQuery) core.Explan
 		x.Allowed, x.Refusal = false, core.ErrorMessage(err)
 		return e.found
 	}
-	if q.Request.Method == http.MethodHead {
-		return e.found
-	}
 	slices.Reverse(e.around)
 	x.Response = placesOf(e.around, core.OnResponse)
-	if q.ContentType != "" {
+	if q.ContentType != "" && q.Request.Method != http.MethodHead {
 		stops := e.view.ByContentType(core.OnResponse, q.ContentType)
 		x.Response = append(x.Response, placesOf(stops[:min(len(stops), p.opts.MaxChain)], core.OnResponse)...)
 	}

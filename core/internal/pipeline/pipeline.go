@@ -86,7 +86,7 @@ func (p *Pipeline) Serve(ctx context.Context, m core.Message) (answer core.Messa
 		p.authenticate, p.match, p.authorize, p.dispatch, p.respond,
 	} {
 		if err := step(ctx, c); err != nil {
-			_ = c.responseBody().Close()
+			discard(c.msg.Response)
 			return c.msg, c.finish, err
 		}
 	}
@@ -103,9 +103,13 @@ func (c *call) finish() {
 	}
 }
 
-func (c *call) responseBody() *core.Body {
-	if c.msg.Response == nil {
-		return nil
+// discard lets go of an answer that nobody gets to see.
+func discard(r *core.Response) {
+	if r == nil {
+		return
 	}
-	return c.msg.Response.Body
+	_ = r.Body.Close()
+	if r.Upgraded != nil {
+		_ = r.Upgraded.Close()
+	}
 }

@@ -95,6 +95,14 @@ func (c aroundConn) Response(ctx context.Context, m core.Message) (core.Message,
 }
 func (c aroundConn) Done() { c.f.note(c.sys.Name + ".done") }
 
+// tunnel is a connection that went on in another protocol.
+type tunnel struct {
+	io.ReadWriter
+	closed bool
+}
+
+func (t *tunnel) Close() error { t.closed = true; return nil }
+
 func setUp(tb testing.TB) *fixture {
 	tb.Helper()
 	f := &fixture{TB: tb, caller: core.Caller{UserID: "urn:vcloud:user:ann", OrgID: "urn:vcloud:org:acme"}, script: map[string]plugintest.Handler{}}
@@ -433,6 +441,50 @@ func TestGuestsAroundACallUnwindInReverse(t *testing.T) {
 			t.Errorf("got %q, %v", body, err)
 		}
 		f.wantTrail("outer", "inner", "outer<", "chain<", "inner.done", "outer.done")
+	})
+	t.Run("an answer without a body is shown to them, and not to the chain", func(t *testing.T) {
+		f.script["inner"] = nil
+		f.script["native"] = func(_ context.Context, _ core.System, m core.Message) (core.Message, error) {
+			r := textResponse("")
+			if m.Request.Path == "/api/x" && m.Request.Method == "GET" {
+				r.Status = 304
+			}
+			r.Header = core.NewHeader("Content-Type", "text/plain", "Content-Encoding", "gzip")
+			return m.Answer(r), nil
+		}
+		defer delete(f.script, "native")
+		for _, method := range []string{"HEAD", "GET"} {
+			if _, _, err := f.serve(method, "/api/x"); err != nil {
+				t.Error(err)
+			}
+			f.wantTrail("outer", "inner", "native", "inner<", "outer<", "inner.done", "outer.done")
+		}
+	})
+	t.Run("a connection that goes on otherwise ends with a guest that answers or fails", func(t *testing.T) {
+		for name, script := range map[string]plugintest.Handler{
+			"answers": answer("no"),
+			"fails": func(_ context.Context, _ core.System, m core.Message) (core.Message, error) {
+				return m, errors.New("no")
+			},
+		} {
+			tunnel := &tunnel{}
+			f.script["native"] = func(_ context.Context, _ core.System, m core.Message) (core.Message, error) {
+				return m.Answer(core.Response{Status: 101, Upgraded: tunnel}), nil
+			}
+			f.script["inner"] = func(ctx context.Context, s core.System, m core.Message) (core.Message, error) {
+				if m.Route.Stage != core.OnResponse {
+					return m, nil
+				}
+				return script(ctx, s, m)
+			}
+			if _, status, err := f.serve("GET", "/api/x"); (err == nil) != (name == "answers") || status == 101 {
+				t.Errorf("%s: %d, %v", name, status, err)
+			}
+			if !tunnel.closed {
+				t.Errorf("%s: the connection to the system is open still", name)
+			}
+		}
+		delete(f.script, "native")
 	})
 	t.Run("an error on the way lets all go", func(t *testing.T) {
 		f.script["inner"] = func(_ context.Context, _ core.System, m core.Message) (core.Message, error) {

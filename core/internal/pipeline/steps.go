@@ -155,13 +155,14 @@ func (p *Pipeline) dispatch(ctx context.Context, c *call) error {
 }
 
 // respond unwinds the guests that saw the request, and then shows the answer
-// to the systems that process its content type, until none is left.
+// to the systems that process its content type, until none is left. These
+// process bodies; guests have their word on every answer.
 func (p *Pipeline) respond(ctx context.Context, c *call) error {
-	if bodiless(c.msg) {
-		return nil
-	}
 	if err := p.unwind(ctx, c); err != nil {
 		return err
+	}
+	if bodiless(c.msg) {
+		return nil
 	}
 	var visited []string
 	for len(visited) < p.opts.MaxChain {

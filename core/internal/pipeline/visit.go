@@ -226,6 +226,9 @@ func (c *call) replaceResponse(out core.Message, system string) {
 	if was != nil && was.Body != is.Body {
 		_ = was.Body.Close()
 	}
+	if was != nil && was.Upgraded != nil && is.Upgraded == nil {
+		_ = was.Upgraded.Close()
+	}
 	c.msg.Response, c.author = is, system
 }
 
