@@ -110,10 +110,22 @@ func (h *bodyHook) body() *core.Body {
 	if h.ended {
 		return core.BytesBody(h.out).WithTrailer(trailer)
 	}
+	h.open() // the source is given up by others once there is this one in its place
 	h.mu.Lock()
 	h.handed = true
 	h.mu.Unlock()
 	return core.StreamBody(h, -1).WithTrailer(trailer)
+}
+
+// open takes the source, which is read as a stream from then on.
+func (h *bodyHook) open() {
+	if h.in != nil {
+		return
+	}
+	in := h.src.Open()
+	h.mu.Lock()
+	h.in = in
+	h.mu.Unlock()
 }
 
 // Read pulls the body through the guest.
@@ -182,12 +194,7 @@ func (h *bodyHook) step(ctx context.Context, read func(context.Context, []byte) 
 			return err
 		}
 	}
-	if h.in == nil {
-		in := h.src.Open()
-		h.mu.Lock()
-		h.in = in
-		h.mu.Unlock()
-	}
+	h.open()
 	piece := make([]byte, chunkBytes)
 	n, err := read(ctx, piece)
 	switch {

@@ -40,9 +40,13 @@ func carry(t *testing.T, c *Conn, m core.Message, reply func(core.Message) core.
 	if passed.Request.Body != nil { // the system behind reads it
 		passed.Request.Body = core.BytesBody([]byte(bodyOf(t, passed.Request.Body))).WithTrailer(passed.Request.Body.Trailer)
 	}
-	back, err = v.Response(t.Context(), reply(passed))
+	replied := reply(passed)
+	back, err = v.Response(t.Context(), replied)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if back.Response.Body != replied.Response.Body { // as the road gives up what was replaced
+		_ = replied.Response.Body.Close()
 	}
 	return passed, back, bodyOf(t, back.Response.Body)
 }
