@@ -24,13 +24,13 @@ var errClosing = errors.New("the extension is being stopped")
 type guest struct {
 	pool    *pool
 	mod     api.Module
+	memory  *linearMemory
 	session session
 	out     *output // what the guest writes to its standard streams
 	used    time.Time
 	dead    bool // trapped or over time: never used again
 
 	starting budget // of its start, with what the border does before the first call
-	short    bool   // it asked for more memory than it may have, and got none
 
 	budget  *budget         // of the call it runs
 	ctx     context.Context //nolint:containedctx // of the call it runs, for sleeping, which is given none
@@ -53,6 +53,10 @@ func guestOf(ctx context.Context) *guest {
 // written for the author of the module.
 func startGuest(ctx context.Context, p *pool) (*guest, error) {
 	g := &guest{pool: p, stopped: make(chan struct{}), starting: budget{left: p.set.start}}
+	var err error
+	if g.memory, err = p.newMemory(); err != nil {
+		return nil, core.WrapError(core.Unavailable, err, "WASM extension '%s' cannot be started now: there is no memory for a guest", p.set.name)
+	}
 	g.out = &output{log: p.log, ended: g.ended}
 	g.session = p.mod.border.attach(g)
 	// Both start functions are named because reactors, which the Go toolchain
@@ -65,9 +69,9 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(g.sleep).WithOsyield(runtime.Gosched)
 	var mod api.Module
-	err := g.run(ctx, &g.starting, func(ctx context.Context) error {
+	err = g.run(ctx, &g.starting, func(ctx context.Context) error {
 		var err error
-		ctx = experimental.WithMemoryAllocator(p.mod.withLinks(ctx), memoryLimit{uint64(p.set.memory), &g.short})
+		ctx = experimental.WithMemoryAllocator(p.mod.withLinks(ctx), g.memory)
 		mod, err = p.kind.modules.runtime.InstantiateModule(ctx, p.mod.code, config)
 		return err
 	})
@@ -82,13 +86,11 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 	case mod.IsClosed():
 		err = core.Errorf(core.Invalid, "the module does not stay: it ends in its start function; build it as a reactor (for Go -buildmode=c-shared)")
 	}
+	g.mod = mod
 	if err != nil {
-		if mod != nil {
-			_ = mod.Close(ctx)
-		}
+		g.close(ctx)
 		return nil, err
 	}
-	g.mod = mod
 	g.session.started(mod)
 	return g, nil
 }
@@ -102,6 +104,11 @@ func firstLine(err error) string {
 // errClosing, why a context ended, or what the guest died of; after any of
 // them the guest is dead.
 func (g *guest) run(ctx context.Context, b *budget, work func(context.Context) error) (err error) {
+	if !g.memory.use() {
+		g.dead = true
+		return errClosing
+	}
+	defer g.memory.done()
 	g.budget, g.ctx, g.refills = b, ctx, 0
 	b.resume()
 	defer func() {
@@ -112,7 +119,7 @@ func (g *guest) run(ctx context.Context, b *budget, work func(context.Context) e
 		g.pool.refills.Add(g.refills)
 		g.budget, g.ctx = nil, nil
 		g.dead = g.dead || err != nil
-		if err != nil && g.short {
+		if err != nil && g.memory.short {
 			err = fmt.Errorf("it was refused more than %d bytes of memory (memoryBytes): %w", g.pool.set.memory, err)
 		}
 	}()
@@ -199,8 +206,11 @@ func (g *guest) wait(f func() error) error {
 	}
 }
 
+// close lets go of the guest. The engine gives its memory back only where the
+// instance was finished.
 func (g *guest) close(ctx context.Context) {
 	if g.mod != nil {
 		_ = g.mod.Close(ctx)
 	}
+	g.memory.Free()
 }

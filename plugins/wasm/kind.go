@@ -26,7 +26,7 @@ type Options struct {
 	CompileTimeout time.Duration  // default 60 s
 	Wait           time.Duration  // longest wait for a free guest; default 10 s
 	Grace          time.Duration  // longest wait of Close for calls in flight; default 30 s
-	Idle           time.Duration  // a guest unused for so long is given up; default 1 min
+	Idle           time.Duration  // a guest unused for so long is given up, unless it is the last; default 1 min
 	BodyBytes      int64          // greatest body that is buffered; default 10 MiB
 	LogLines       int            // of one system in a second; default 100
 	StateBytes     int64          // kept for one annex system in the store; default 1 MiB

@@ -20,13 +20,15 @@ type pool struct {
 
 	metrics *guestMetrics
 	refills atomic.Uint64 // times that guests asked whether they may go on
+	memory  atomic.Int64  // bytes of all guests
 
 	slots chan struct{} // one token for every guest that is taken
 
 	mu     sync.Mutex
 	idle   []*guest // the one used last at the end
 	all    map[*guest]struct{}
-	live   int // guests there are, those being started included
+	live   int         // guests there are, those being started included
+	reaper *time.Timer // nil while there is nobody to give up
 	closed bool
 	freed  bool // the module is released
 }
@@ -40,6 +42,11 @@ func newPool(k *Kind, mod *module, set settings) *pool {
 
 		metrics: k.metrics.take(set.triplet),
 	}
+}
+
+// newMemory makes the memory of one guest.
+func (p *pool) newMemory() (*linearMemory, error) {
+	return newMemory(uint64(p.set.memory)&^(pageSize-1), uint64(p.mod.info.MinPages)*pageSize, &p.memory)
 }
 
 // acquire gives a guest of the caller's own, until it is released.
@@ -108,11 +115,9 @@ func (p *pool) stopping() error {
 	return core.WrapError(core.Unavailable, errClosing, "WASM extension '%s' is being stopped", p.set.name)
 }
 
-// release takes a guest back, or throws it away where it is dead. A guest
-// that has not been needed for long goes with it.
+// release takes a guest back, or throws it away where it is dead.
 func (p *pool) release(ctx context.Context, g *guest) {
-	now := time.Now()
-	g.used = now
+	g.used = time.Now()
 	g.out.flush(ctx)
 	var gone []*guest
 	p.mu.Lock()
@@ -120,14 +125,31 @@ func (p *pool) release(ctx context.Context, g *guest) {
 		gone = append(gone, g)
 	} else {
 		p.idle = append(p.idle, g)
-		if old := p.idle[0]; old != g && now.Sub(old.used) > p.kind.opts.Idle {
-			gone = append(gone, old)
-			p.idle = slices.Delete(p.idle, 0, 1)
+		if len(p.idle) > 1 && p.reaper == nil {
+			p.reaper = time.AfterFunc(p.kind.opts.Idle, p.reap)
 		}
 	}
 	p.mu.Unlock()
 	p.discard(ctx, gone, len(gone))
 	<-p.slots
+}
+
+// reap gives up guests that have not been needed for long, and their memory
+// with them: a guest's memory never becomes smaller. One stays.
+func (p *pool) reap() {
+	p.mu.Lock()
+	n := 0
+	for n < len(p.idle)-1 && time.Since(p.idle[n].used) >= p.kind.opts.Idle {
+		n++
+	}
+	gone := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
+	p.reaper = nil
+	if len(p.idle) > 1 {
+		p.reaper = time.AfterFunc(p.kind.opts.Idle-time.Since(p.idle[0].used), p.reap)
+	}
+	p.mu.Unlock()
+	p.discard(context.Background(), gone, len(gone))
 }
 
 // discard closes guests, takes n off the count of those alive, and lets go of
@@ -155,6 +177,9 @@ func (p *pool) discard(ctx context.Context, gone []*guest, n int) {
 func (p *pool) close(ctx context.Context, grace time.Duration) {
 	p.mu.Lock()
 	p.closed = true
+	if p.reaper != nil {
+		p.reaper.Stop()
+	}
 	gone := p.idle
 	p.idle = nil
 	p.mu.Unlock()

@@ -11,6 +11,7 @@ type Stats struct {
 	Passed      uint64 // calls that went on without a guest that failed
 	Refills     uint64 // times that guests asked whether they may go on, each after much the same work
 	Guests      int    // there are now, busy and idle
+	MemoryBytes int64  // of their memories together
 	Quarantined bool   // no guest is asked for the time being
 }
 
@@ -23,7 +24,7 @@ func (c *Conn) Stats() Stats {
 	return Stats{
 		Calls: c.calls.Load(), Failures: c.failures.Load(), Timeouts: c.timeouts.Load(),
 		Refused: c.refused.Load(), Passed: c.passed.Load(), Refills: c.pool.refills.Load(),
-		Guests: guests, Quarantined: quarantined,
+		Guests: guests, MemoryBytes: c.pool.memory.Load(), Quarantined: quarantined,
 	}
 }
 
@@ -55,6 +56,7 @@ func (s Stats) plus(o Stats) Stats {
 	s.Passed += o.Passed
 	s.Refills += o.Refills
 	s.Guests += o.Guests
+	s.MemoryBytes += o.MemoryBytes
 	s.Quarantined = s.Quarantined || o.Quarantined
 	return s
 }
