@@ -187,7 +187,7 @@ func (v *proxyVM) boot(ctx context.Context) error {
 		for _, step := range []struct {
 			callback string
 			config   []byte
-		}{{"proxy_on_vm_start", plainConfig(set.vmConfig)}, {"proxy_on_configure", plainConfig(set.config)}} {
+		}{{"proxy_on_vm_start", set.vmConfig}, {"proxy_on_configure", set.config}} {
 			v.config = step.config
 			ok, err := v.invoke(ctx, step.callback, 1, rootID, uint32(len(step.config)))
 			if err != nil {
