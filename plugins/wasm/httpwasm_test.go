@@ -180,10 +180,11 @@ func TestAnAnswerOfTheGuestIsClean(t *testing.T) {
 
 func TestAroundACall(t *testing.T) {
 	f := newFixture(t, Options{})
-	data := map[int]string{0: "x-seen", 16: "yes", 32: "set-cookie", 64: "x-early", 80: "server"}
+	data := map[int]string{0: "x-seen", 16: "yes", 32: "set-cookie", 64: "x-early", 80: "server", 96: "x-end"}
 	feature := host("enable_features", 7)
 	theirs := func(m core.Message) core.Message {
-		return answered(m, 201, core.BytesBody([]byte("theirs")), "Set-Cookie", "s=1", "Server", "native", "Content-Length", "6")
+		body := core.BytesBody([]byte("theirs")).WithTrailer(func() http.Header { return http.Header{"X-End": {"after"}} })
+		return answered(m, 201, body, "Set-Cookie", "s=1", "Server", "native", "Content-Length", "6")
 	}
 	for _, tc := range []struct {
 		name              string
@@ -219,6 +220,11 @@ func TestAroundACall(t *testing.T) {
 		}},
 		{"the request's body can be read again", cat(feature, drop()), cat(host("read_body", 0, 1000, 100), low(), set(0), host("write_body", 1, 1000, get(0))), func(_ core.Response, body string) bool {
 			return body == "question"
+		}},
+		{"trailers of a body that was read are read without the feature", cat(host("enable_features", 3), drop()), cat(
+			host("read_body", 1, 1000, 100), drop(), host("get_header_values", 3, 96, 5, 1000, 100), low(), set(0), host("write_body", 1, 1000, get(0)),
+		), func(_ core.Response, body string) bool {
+			return body == "after\x00"
 		}},
 		{"trailers are set", cat(feature, drop()), host("set_header_value", 3, 0, 6, 16, 3), func(r core.Response, body string) bool {
 			return body == "theirs" && r.Body.Trailer().Get("X-Seen") == "yes"
