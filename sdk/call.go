@@ -27,9 +27,11 @@ const (
 type Call struct {
 	host       host
 	answered   bool
+	status     int // of the own answer; 0: not set, which is 200
 	request    pending
 	answer     pending
 	onResponse func(*Response)
+	response   Response
 }
 
 // pending is a body that replaces another one. It is written once, when the
@@ -51,9 +53,9 @@ func (c *Call) finish() {
 }
 
 func (c *Call) respond() {
-	r := &Response{host: c.host}
-	c.onResponse(r)
-	r.body.flush(r.host, ofResponse)
+	c.response = Response{host: c.host}
+	c.onResponse(&c.response)
+	c.response.body.flush(c.host, ofResponse)
 }
 
 // Method is the method of the request, such as GET.
@@ -80,8 +82,7 @@ func (c *Call) Proto() string { return c.host.proto() }
 // Source is the address of the client, with its port.
 func (c *Call) Source() string { return c.host.source() }
 
-// Config is the configuration of the extension: a string as the text in it,
-// anything else as JSON.
+// Config is the configuration of the extension, as it was registered.
 func (c *Call) Config() []byte { return c.host.config() }
 
 // Header is the first value of a header field of the request, or "".
@@ -124,9 +125,11 @@ func (c *Call) SetURI(uri string) { c.host.setURI(uri) }
 // does not answer lets the call go on to the next system.
 func (c *Call) Answer(status int, contentType, body string) {
 	c.SetAnswerHeader("Content-Type", contentType)
-	c.host.setStatus(status)
-	c.answer = pending{[]byte(body), true}
-	c.answered = true
+	if status != max(c.status, 200) {
+		c.host.setStatus(status)
+	}
+	c.answer = pending{bytesOf(body), true}
+	c.answered, c.status = true, status
 }
 
 // SetAnswerHeader sets a header field of the answer that this handler gives.

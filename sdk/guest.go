@@ -6,7 +6,9 @@ package sdk
 // are plain functions: what connects them can only stand here.
 var (
 	handler func(*Call)
-	waiting = map[uint32]*Call{} // calls whose answer is still to come
+	only    Call                 // nearly every call: made once, and used again
+	taken   bool                 // only waits for its answer
+	waiting = map[uint32]*Call{} // others whose answer is still to come
 	last    uint32
 )
 
@@ -19,7 +21,14 @@ func handleRequest() uint64 {
 	if handler == nil {
 		return 1
 	}
-	c := &Call{}
+	// A host that shows a second request before the first one's answer is not
+	// known, and not forbidden.
+	c := &only
+	if taken {
+		c = &Call{}
+	} else {
+		only = Call{}
+	}
 	handler(c)
 	c.finish()
 	switch {
@@ -27,16 +36,29 @@ func handleRequest() uint64 {
 		return 0
 	case c.onResponse == nil:
 		return 1
+	case c == &only:
+		taken = true
+		return 1
 	}
-	last++
+	if last++; last == 0 {
+		last = 1 // 0 is the one call
+	}
 	waiting[last] = c
 	return uint64(last)<<32 | 1
 }
 
 //go:wasmexport handle_response
 func handleResponse(id, failed uint32) {
-	c := waiting[id]
-	delete(waiting, id)
+	c := &only
+	switch {
+	case id != 0:
+		c = waiting[id]
+		delete(waiting, id)
+	case taken:
+		taken = false
+	default:
+		return
+	}
 	if c != nil && failed == 0 {
 		c.respond()
 	}

@@ -95,6 +95,9 @@ func list(get func(buf unsafe.Pointer, room uint32) uint64) []string {
 	return values
 }
 
+// bytesOf gives the bytes of a string that nobody changes.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
 func (host) enable(features uint32) { enableFeatures(features) }
 
 func (host) method() string {
@@ -113,8 +116,16 @@ func (host) source() string {
 	return text(func(p unsafe.Pointer, n uint32) uint32 { return getSourceAddr(p, n) })
 }
 
+// configured is the configuration, once it was asked for: it stays the same
+// for as long as the guest lives.
+var configured *string
+
 func (host) config() []byte {
-	return []byte(text(func(p unsafe.Pointer, n uint32) uint32 { return getConfig(p, n) }))
+	if configured == nil {
+		c := text(func(p unsafe.Pointer, n uint32) uint32 { return getConfig(p, n) })
+		configured = &c
+	}
+	return []byte(*configured)
 }
 
 func (host) headerNames(kind uint32) []string {

@@ -108,6 +108,9 @@ func (h host) setStatus(status int)                           { h.t.Status = sta
 func (h host) readBody(kind uint32) []byte                    { return *h.body(kind) }
 func (h host) writeBody(kind uint32, b []byte)                { *h.body(kind) = b }
 
+// bytesOf gives the bytes of a string that nobody changes.
+func bytesOf(s string) []byte { return []byte(s) }
+
 func (h host) log(level int32, text string) {
 	names := [...]string{"debug", "info", "warn", "error"}
 	h.t.Log = append(h.t.Log, names[level+1]+": "+text)

@@ -134,6 +134,7 @@ func (h *handler) stateGet(p params) uint64 {
 		fail("the guest asks for a key that is empty or longer than %d bytes", maxStateKey)
 	}
 	value, revision, err := h.state().get(h.guest.ctx, key)
+	h.guest.waited()
 	if err != nil {
 		return 2 << 32
 	}
@@ -164,6 +165,7 @@ func (h *handler) stateDelete(p params) uint64 {
 
 func (h *handler) stateDo(key string, value, at []byte, mode uint32) uint64 {
 	revision, err := h.state().put(h.guest.ctx, key, value, binary.LittleEndian.Uint64(at), mode == 1)
+	h.guest.waited()
 	switch {
 	case errors.Is(err, errStaleState):
 		return result(stateStale)

@@ -88,28 +88,37 @@ func (c *Conn) begin(ctx context.Context) (*judged, error) {
 	if !ok {
 		return nil, c.Ready()
 	}
-	s, err := c.reserve(ctx)
+	j, err := c.reserve(ctx)
 	if err != nil {
 		if trial {
 			c.breaker.giveUp()
 		}
 		return nil, err
 	}
-	return &judged{stay: s, conn: c, trial: trial}, nil
+	j.conn, j.trial = c, trial
+	return j, nil
 }
 
-func (c *Conn) reserve(ctx context.Context) (stay, error) {
+// judgedVisit is a visit with what it is judged by.
+type judgedVisit struct {
+	judged
+	visit visit
+}
+
+func (c *Conn) reserve(ctx context.Context) (*judged, error) {
 	if c.fleet != nil {
 		s, err := c.beginStream(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return s, nil
+		return &judged{stay: s}, nil
 	}
 	g, err := c.pool.acquire(ctx)
 	switch {
 	case err == nil:
-		return &visit{conn: c, guest: g, turns: g.session.(turns), budget: budget{left: c.pool.set.deadline}}, nil
+		v := &judgedVisit{visit: visit{conn: c, guest: g, turns: g.session.(turns), budget: budget{left: c.pool.set.deadline}}}
+		v.stay = &v.visit
+		return &v.judged, nil
 	case core.ErrorCode(err) == core.Invalid:
 		c.failed()
 		return nil, core.WrapError(core.Unavailable, err, "WASM extension '%s' does not start", c.pool.set.name)

@@ -37,23 +37,28 @@ func (x *exchange) takes(n int) bool {
 }
 
 func newExchange(g *guest, m core.Message) *exchange {
+	x := &exchange{}
+	x.begin(g, &m)
+	return x
+}
+
+// begin makes x the exchange that m begins.
+func (x *exchange) begin(g *guest, m *core.Message) {
 	limit := g.pool.kind.opts.BodyBytes
-	x := &exchange{
-		msg: m, rewrite: g.pool.set.rewrite, method: m.Request.Method, status: http.StatusOK,
-		req: fields{rules: requestRules(), orig: m.Request.Header}, res: fields{rules: responseRules()},
-	}
+	x.msg, x.rewrite, x.method, x.status = *m, g.pool.set.rewrite, m.Request.Method, http.StatusOK
+	x.req = fields{rules: requestRules(), orig: m.Request.Header}
+	x.res = fields{rules: responseRules()}
 	x.reqBody = payload{src: m.Request.Body, limit: limit, guest: g, what: "request"}
 	x.resBody = payload{limit: limit, guest: g, what: "answer"}
-	return x
 }
 
 // respond brings the answer in. A body that the guest has written ahead of it
 // replaces the answer's, as the border says; header fields that it has set
 // stay where the answer has none of that name; an early status gives way.
-func (x *exchange) respond(r core.Response) {
+func (x *exchange) respond(r *core.Response) {
 	early := x.res.edit
 	x.responding = true
-	x.msg.Response = &r
+	x.msg.Response = r
 	x.status = r.Status
 	x.res = fields{rules: responseRules(), orig: r.Header}
 	for name, values := range early {
@@ -102,11 +107,10 @@ func (x *exchange) answer() core.Message {
 // response is the message with the answer as the guest left it.
 func (x *exchange) response() core.Message {
 	r := *x.msg.Response
-	r.Header = x.res.result()
-	if r.Upgraded != nil { // what it switches to is not the guest's to change
-		return x.msg.Answer(r)
+	if r.Upgraded != nil {
+		return x.msg
 	}
-	r.Status = x.status
+	r.Status, r.Header = x.status, x.res.result()
 	if body, changed := x.resBody.result(); changed {
 		r.Header = r.Header.Without("Content-Length", "Transfer-Encoding")
 		if !x.bodyless() {

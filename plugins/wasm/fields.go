@@ -122,8 +122,7 @@ func (f *fields) result() core.Header {
 	if f.edit == nil {
 		return f.orig
 	}
-	out := make(http.Header, len(f.edit)+1)
-	core.HeaderOf(f.edit).AddTo(out, func(string) bool { return false })
+	out := f.edit
 	f.orig.AddTo(out, func(n string) bool { return !f.hidden(n) })
 	if f.cookie {
 		seen, _ := splitCookies(out["Cookie"])
@@ -136,7 +135,8 @@ func (f *fields) result() core.Header {
 			out["Cookie"] = seen
 		}
 	}
-	return core.HeaderOf(out)
+	f.orig, f.edit = core.HeaderOf(out), nil // a later change makes a copy, as the first one did
+	return f.orig
 }
 
 // splitCookies gives the Cookie fields without the session cookie, and the

@@ -31,7 +31,7 @@ func hostCall(c *Conn, function int, responding bool, stack []uint64) error {
 		}()
 		h.x, h.features = newExchange(g, testMessage(core.BytesBody([]byte("hello")), "A", "b", "Cookie", "vcloud_jwt=1; c=d")), uint32(stack[0]>>3)&allFeatures
 		if responding {
-			h.x.respond(core.Response{Status: 200, Header: core.NewHeader("C", "d"), Body: core.BytesBody([]byte("there"))})
+			h.x.respond(&core.Response{Status: 200, Header: core.NewHeader("C", "d"), Body: core.BytesBody([]byte("there"))})
 		}
 		functions()[function].Call(ctx, g.mod, stack)
 		h.x.request()

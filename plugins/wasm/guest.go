@@ -35,6 +35,8 @@ type guest struct {
 	budget  *budget         // of the call it runs
 	ctx     context.Context //nolint:containedctx // of the call it runs, for sleeping, which is given none
 	refills uint64          // times it asked whether it may go on, in the call it runs
+	engine  engineContext   // what the engine is given in place of ctx
+	unseen  uint32          // what host functions have done since somebody looked at the time
 
 	once    sync.Once
 	stopped chan struct{} // closed when it is to end, whatever it does
@@ -44,7 +46,27 @@ type guest struct {
 // it calls.
 type guestKey struct{}
 
+// engineContext is the context of a guest's call, with the guest in it. There
+// is one of each guest, so it is nothing to keep beyond the call. It holds no
+// other values: with every call the engine asks for switches of its own, all
+// the way down.
+type engineContext struct {
+	context.Context
+	guest *guest
+}
+
+// Value gives the guest.
+func (c *engineContext) Value(key any) any {
+	if key == (guestKey{}) {
+		return c.guest
+	}
+	return nil
+}
+
 func guestOf(ctx context.Context) *guest {
+	if c, ok := ctx.(*engineContext); ok {
+		return c.guest
+	}
 	g, _ := ctx.Value(guestKey{}).(*guest)
 	return g
 }
@@ -109,24 +131,43 @@ func (g *guest) run(ctx context.Context, b *budget, work func(context.Context) e
 		return errClosing
 	}
 	defer g.memory.done()
-	g.budget, g.ctx, g.refills = b, ctx, 0
-	b.resume()
+	g.budget, g.ctx, g.refills, g.unseen = b, ctx, 0, 0
+	g.engine = engineContext{ctx, g}
+	b.begin()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic beside the guest: %v", p)
 		}
 		b.pause()
-		g.pool.refills.Add(g.refills)
-		g.budget, g.ctx = nil, nil
+		if g.refills > 0 {
+			g.pool.refills.Add(g.refills)
+		}
+		g.budget, g.ctx, g.engine.Context = nil, nil, context.Background()
 		g.dead = g.dead || err != nil
 		if err != nil && g.memory.short {
 			err = fmt.Errorf("it was refused more than %d bytes of memory (memoryBytes): %w", g.pool.set.memory, err)
 		}
 	}()
-	if err := g.ended(); err != nil {
+	if err := g.refused(); err != nil {
 		return err
 	}
-	return work(context.WithValue(ctx, guestKey{}, g))
+	return work(&g.engine) //nolint:contextcheck // it is made of ctx
+}
+
+// refused reports why the guest may not begin, if it may not.
+func (g *guest) refused() error {
+	select {
+	case <-g.stopped:
+		return errClosing
+	default:
+	}
+	switch {
+	case g.ctx.Err() != nil:
+		return context.Cause(g.ctx)
+	case g.budget.left <= 0:
+		return errOverTime
+	}
+	return nil
 }
 
 // ended reports why the guest may not go on, if it may not.
@@ -147,13 +188,35 @@ func (g *guest) ended() error {
 	return nil
 }
 
-// check ends a guest that may not go on. Every host function begins with it,
-// and the guest itself calls it whenever it has run for a while.
+// check ends a guest that may not go on. The guest calls it whenever it has
+// run for a while, and host functions do when they have done enough.
 func (g *guest) check() {
+	g.unseen = 0
 	if err := g.ended(); err != nil {
 		panic(trap{err})
 	}
 }
+
+// What host functions do is counted in small steps, each about as long as it
+// takes to copy a few KiB. After so many the time is looked at.
+const (
+	enoughSteps  = 16
+	bytesOfAStep = 4 << 10
+)
+
+// step is where every host function begins. Few of them take as long as it
+// would take to look at the clock.
+func (g *guest) step() {
+	if g.unseen++; g.unseen >= enoughSteps {
+		g.check()
+	}
+}
+
+// worked counts n bytes or fields that a host function deals with.
+func (g *guest) worked(n, ofAStep uint32) { g.unseen += n / ofAStep }
+
+// waited has the time looked at soon: something took its time.
+func (g *guest) waited() { g.unseen += enoughSteps }
 
 // refill is the host function that metered code calls when its fuel is used
 // up. Being called is what matters most: the runtime can stop the world here.

@@ -94,7 +94,7 @@ func (f hostFunc) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	if g == nil {
 		panic(errNoGuest)
 	}
-	g.check()
+	g.step()
 	h, ok := g.session.(*handler)
 	if !ok {
 		panic(errors.New("a host function was called by a guest of another border"))

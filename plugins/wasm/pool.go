@@ -130,7 +130,9 @@ func (p *pool) release(ctx context.Context, g *guest) {
 		}
 	}
 	p.mu.Unlock()
-	p.discard(ctx, gone, len(gone))
+	if len(gone) > 0 {
+		p.discard(ctx, gone, len(gone))
+	}
 	<-p.slots
 }
 

@@ -121,10 +121,7 @@ func (v *proxyVM) setContext(_ context.Context, p params) status {
 
 // done ends a context that gave 0 when it was asked whether it is done.
 func (v *proxyVM) done(context.Context, params) status {
-	switch {
-	case v.active == nil && v.lastWord():
-		return statusOK
-	case v.active == nil || !v.active.lingers:
+	if v.active == nil || !v.active.lingers {
 		return statusNotFound
 	}
 	v.active.lingers = false

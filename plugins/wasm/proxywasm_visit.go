@@ -136,7 +136,7 @@ func (s *proxyCall) reply(ctx context.Context, m core.Message) (core.Message, er
 	}
 	s.replied = true
 	s.x.msg = m
-	s.x.respond(*own)
+	s.x.respond(own)
 	return s.response(ctx, m)
 }
 
@@ -146,7 +146,7 @@ func (s *proxyCall) Response(ctx context.Context, m core.Message) (core.Message,
 		return m, core.Errorf(core.Internal, "a visit shows one answer, after a request that went on")
 	}
 	s.x.msg = m
-	s.x.respond(*m.Response)
+	s.x.respond(m.Response)
 	out, err := s.response(ctx, m)
 	s.count()
 	if err != nil {

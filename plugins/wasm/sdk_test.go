@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -43,6 +44,12 @@ func TestTheSDKSpeaksTheWholeBorder(t *testing.T) {
 			t.Errorf("got %d %v", a.Status, a.Header.Clone())
 		}
 	})
+	t.Run("the last answer counts", func(t *testing.T) {
+		out, err := c.Do(t.Context(), testMessage(nil, "X-Test", "twice"))
+		if err != nil || out.Response.Status != 200 || bodyOf(t, out.Response.Body) != "second" {
+			t.Errorf("got %v, %v", out.Response, err)
+		}
+	})
 	t.Run("a panic stays inside", func(t *testing.T) {
 		_, err := c.Do(t.Context(), testMessage(nil, "X-Test", "panic"))
 		if core.ErrorCode(err) != core.Unavailable || strings.Contains(core.ErrorMessage(err), "secret") {
@@ -66,6 +73,48 @@ func TestTheSDKSpeaksTheWholeBorder(t *testing.T) {
 			t.Error("debug is logged")
 		}
 	})
+}
+
+// The gateway shows a guest one call at a time. A host that shows a second
+// request before the first one's answer is not forbidden.
+func TestAGuestOfTheSDKKeepsCallsApart(t *testing.T) {
+	f := newFixture(t, Options{CacheDir: cacheDir(t)})
+	c := f.open(t, goModule(t, "testdata/everything"), core.WASMSettings{})
+	g, err := c.pool.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.pool.release(t.Context(), g)
+	h := g.session.(*handler)
+	var calls [4]*exchange
+	var ids [4]uint32
+	for round := range 2 { // what is used again must be as good as new
+		for i := range calls {
+			calls[i] = newExchange(g, testMessage(nil, "X-Test", "keep", "X-Two", fmt.Sprint(round, i)))
+			err := g.run(t.Context(), &budget{left: c.pool.set.deadline}, func(ctx context.Context) error {
+				next, err := h.request(ctx, calls[i])
+				if err == nil && !next {
+					t.Error("the call does not go on")
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[i] = h.context
+		}
+		for _, i := range []int{2, 0, 3, 1} {
+			calls[i].respond(&core.Response{Status: 200})
+			h.context, h.features = ids[i], allFeatures
+			err := g.run(t.Context(), &budget{left: c.pool.set.deadline}, func(ctx context.Context) error { return h.response(ctx, calls[i], false) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := calls[i].response().Response.Header.Get("X-Kept"); got != fmt.Sprint(round, i) {
+				t.Errorf("call %d of round %d got the header of call %q", i, round, got)
+			}
+		}
+	}
 }
 
 func TestTheExamples(t *testing.T) {

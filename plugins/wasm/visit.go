@@ -22,7 +22,7 @@ type visit struct {
 	turns  turns
 	budget budget
 	state  int
-	x      *exchange
+	x      exchange
 }
 
 // Request shows the request of m. The guest is given back at once where it
@@ -32,10 +32,10 @@ func (v *visit) Request(ctx context.Context, m core.Message) (core.Message, erro
 		return m, core.Errorf(core.Internal, "a visit shows one request")
 	}
 	v.conn.calls.Add(1)
-	v.x = newExchange(v.guest, m)
+	v.x.begin(v.guest, &m)
 	var next bool
 	err := v.run(ctx, func(ctx context.Context) (err error) {
-		next, err = v.turns.request(ctx, v.x)
+		next, err = v.turns.request(ctx, &v.x)
 		return err
 	})
 	if err != nil {
@@ -57,9 +57,9 @@ func (v *visit) Response(ctx context.Context, m core.Message) (core.Message, err
 	}
 	defer v.over(ctx)
 	v.x.msg = m
-	v.x.respond(*m.Response)
+	v.x.respond(m.Response)
 	err := v.run(ctx, func(ctx context.Context) error {
-		return v.turns.response(ctx, v.x, false)
+		return v.turns.response(ctx, &v.x, false)
 	})
 	if err != nil {
 		return m, err
@@ -72,11 +72,11 @@ func (v *visit) Response(ctx context.Context, m core.Message) (core.Message, err
 func (v *visit) Done() { _ = v.finish(context.Background()) }
 
 func (v *visit) finish(ctx context.Context) (err error) {
-	ctx = context.WithoutCancel(ctx)
 	if v.state == visitOpen {
-		v.x.respond(core.Response{Status: http.StatusServiceUnavailable})
+		ctx = context.WithoutCancel(ctx)
+		v.x.respond(&core.Response{Status: http.StatusServiceUnavailable})
 		err = v.run(ctx, func(ctx context.Context) error {
-			return v.turns.response(ctx, v.x, true)
+			return v.turns.response(ctx, &v.x, true)
 		})
 	}
 	v.over(ctx)
@@ -88,7 +88,9 @@ func (v *visit) ended() bool { return v.state == visitOver }
 func (v *visit) run(ctx context.Context, work func(context.Context) error) error {
 	refused := v.x.refused
 	err := v.guest.run(ctx, &v.budget, work)
-	v.conn.refused.Add(uint64(v.x.refused - refused))
+	if v.x.refused != refused {
+		v.conn.refused.Add(uint64(v.x.refused - refused))
+	}
 	if err != nil {
 		return v.conn.explain(ctx, err)
 	}

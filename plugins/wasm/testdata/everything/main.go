@@ -35,6 +35,12 @@ func init() {
 				r.SetStatus(r.Status() + 1)
 				r.SetBody(append(r.Body(), '?'))
 			})
+		case "keep":
+			two := c.Header("X-Two")
+			c.OnResponse(func(r *sdk.Response) { r.SetHeader("X-Kept", two) })
+		case "twice":
+			c.Answer(500, "text/plain", "first")
+			c.Answer(200, "text/plain", "second")
 		case "panic":
 			panic("the guest's secret")
 		}
