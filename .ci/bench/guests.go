@@ -3,7 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 )
+
+// chains are the numbers of filters that are measured in front of a guest.
+func chains() []int { return []int{0, 1, 2, 4, 8, 16} }
+
+func chain(n int) string { return fmt.Sprint("/api/bench/chain", n) }
 
 // guests measures chains of filters, in front of a guest that answers.
 func (b *bench) guests(ctx context.Context) error {
@@ -12,46 +18,65 @@ func (b *bench) guests(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
-	chains := []int{0, 1, 2, 4, 8, 16}
-	var all []string
-	for _, n := range chains {
-		all = append(all, chain(n))
-	}
-	if err := b.wasm(ctx, s, "answer", "answer", 0, append(all, "/api/bench/empty", "/api/bench/body")...); err != nil {
+	subjects := []*subject{s.server.asked("the server itself", false)}
+	ours, err := b.chained(ctx, s, "")
+	if err != nil {
 		return err
 	}
-	for i := range chains[len(chains)-1] {
+	subjects = append(subjects, ours...)
+	if b.against != "" {
+		words := strings.Fields(b.against)
+		other := &stage{}
+		if err := b.settle(ctx, other, words[len(words)-1], words[:len(words)-1], s.ca); err != nil {
+			return err
+		}
+		defer other.house.stop()
+		theirs, err := b.chained(ctx, other, b.against+": ")
+		if err != nil {
+			return err
+		}
+		subjects = append(subjects, theirs...)
+	}
+	if err := b.measure(ctx, subjects); err != nil {
+		return err
+	}
+	compare("WASM over plain HTTP, metered", subjects, subjects[0], subjects[1])
+	for ; len(ours) <= len(subjects)-1; subjects = subjects[len(ours):] {
+		first, last := subjects[1], subjects[len(chains())]
+		fmt.Printf("\nA header filter more costs %.1f µs of CPU (%s).\n", (median(last.cpus)-median(first.cpus))/float64(chains()[len(chains())-1]), last.name)
+	}
+	return nil
+}
+
+// chained registers the chains with the gateway of a stage.
+func (b *bench) chained(ctx context.Context, s *stage, mark string) (subjects []*subject, err error) {
+	all := []string{"/api/bench/empty", "/api/bench/body"}
+	for _, n := range chains() {
+		all = append(all, chain(n))
+	}
+	if err := b.wasm(ctx, s, "answer", "answer", 0, all...); err != nil {
+		return nil, err
+	}
+	for i := range chains()[len(chains())-1] {
 		var in []string
-		for _, n := range chains {
+		for _, n := range chains() {
 			if n > i {
 				in = append(in, chain(n))
 			}
 		}
 		if err := b.wasm(ctx, s, fmt.Sprint("header", i), "header", 50, in...); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, role := range []string{"empty", "body"} {
 		if err := b.wasm(ctx, s, role, role, 50, "/api/bench/"+role); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := s.house.answered(ctx, append(all, "/api/bench/empty", "/api/bench/body")...); err != nil {
-		return err
+	for _, n := range chains() {
+		subjects = append(subjects, s.house.asked(fmt.Sprintf("%sa guest answers, %d header filters before it", mark, n), chain(n), false))
 	}
-	subjects := []*subject{s.server.asked("the server itself", false)}
-	for _, n := range chains {
-		subjects = append(subjects, s.house.asked(fmt.Sprintf("a guest answers, %d header filters before it", n), chain(n), false))
-	}
-	subjects = append(subjects, s.house.asked("a guest answers, an empty filter before it", "/api/bench/empty", false),
-		s.house.asked("a guest answers, a filter rewrites its body", "/api/bench/body", false))
-	if err := b.measure(ctx, subjects); err != nil {
-		return err
-	}
-	compare("WASM over plain HTTP, metered", subjects, subjects[0], subjects[1])
-	first, last := median(subjects[1].cpus), median(subjects[len(chains)].cpus)
-	fmt.Printf("\nA header filter more costs %.1f µs of CPU.\n", (last-first)/float64(chains[len(chains)-1]))
-	return nil
+	subjects = append(subjects, s.house.asked(mark+"a guest answers, an empty filter before it", "/api/bench/empty", false),
+		s.house.asked(mark+"a guest answers, a filter rewrites its body", "/api/bench/body", false))
+	return subjects, s.house.answered(ctx, all...)
 }
-
-func chain(n int) string { return fmt.Sprint("/api/bench/chain", n) }

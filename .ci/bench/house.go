@@ -39,6 +39,11 @@ type house struct {
 // open starts the gateway on a data directory, and tells how long it took
 // until it was ready.
 func (b *bench) open(ctx context.Context, data string, args ...string) (*house, time.Duration, error) {
+	return b.openOther(ctx, b.annex, nil, data, args...)
+}
+
+// openOther does so with another binary, or the same in another environment.
+func (b *bench) openOther(ctx context.Context, binary string, env []string, data string, args ...string) (*house, time.Duration, error) {
 	at, err := addresses(ctx, 3)
 	if err != nil {
 		return nil, 0, err
@@ -48,10 +53,10 @@ func (b *bench) open(ctx context.Context, data string, args ...string) (*house, 
 		ca: filepath.Join(data, "tls", "ca.pem"),
 	}
 	argv := append([]string{
-		b.annex, "serve", "--data", data, "--access-log", "off", "--listen", h.plain, "--listen", at[1], "--admin-listen", at[2],
+		binary, "serve", "--data", data, "--access-log", "off", "--listen", h.plain, "--listen", at[1], "--admin-listen", at[2],
 	}, args...)
 	begun := time.Now()
-	if h.proc, err = b.spawn("annex", []string{"ANNEX_ADMIN_PASSWORD=" + password}, argv...); err != nil {
+	if h.proc, err = b.spawn("annex", append(env, "ANNEX_ADMIN_PASSWORD="+password), argv...); err != nil {
 		return nil, 0, err
 	}
 	if err := h.await(ctx, h.admin+"/readyz"); err != nil {

@@ -10,6 +10,7 @@ import (
 // stage is everything that runs for the whole calls.
 type stage struct {
 	server, proxy, nginx, haproxy *peer
+	ca                            string // file, of the authority for these
 	house                         *house
 	filler                        string // the service with all the filters
 	module                        string // digest
@@ -21,7 +22,7 @@ func (b *bench) setStage(ctx context.Context) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{}
+	s := &stage{ca: ca}
 	if s.server, err = b.own(ctx, "server", certFile+"="+cert); err != nil {
 		return nil, err
 	}
@@ -34,16 +35,21 @@ func (b *bench) setStage(ctx context.Context) (*stage, error) {
 	if s.haproxy, err = b.program(ctx, "haproxy", haproxyConf, s.server, cert, ca); err != nil {
 		return nil, err
 	}
-	if s.house, _, err = b.open(ctx, fmt.Sprint(b.work, "/data", len(b.children)), "--trust", ca); err != nil {
-		return nil, err
+	return s, b.settle(ctx, s, b.annex, nil, ca)
+}
+
+// settle starts the gateway of a stage, and fills it with filters.
+func (b *bench) settle(ctx context.Context, s *stage, binary string, env []string, ca string) (err error) {
+	if s.house, _, err = b.openOther(ctx, binary, env, fmt.Sprint(b.work, "/data", len(b.children)), "--trust", ca); err != nil {
+		return err
 	}
 	if err := s.house.login(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if s.filler, err = s.house.service(ctx, "filler", nil); err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.house.fill(ctx, s.filler, 0, b.filters)
+	return s.house.fill(ctx, s.filler, 0, b.filters)
 }
 
 // kinds measures each kind with an echo behind it, through the whole gateway.

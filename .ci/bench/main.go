@@ -29,6 +29,7 @@ type bench struct {
 	rounds   int
 	seconds  int // of one turn of a load
 	micro    string
+	against  string // another gateway to compare with: perhaps variables, and the binary
 	profiles string // where profiles of the gateway go, if wanted
 	many     int    // registrations of the large gateway
 	filters  int    // among which the measured calls match
@@ -49,6 +50,7 @@ func main() {
 	quick := flag.Bool("quick", false, "a smoke test: one short turn of each, few registrations")
 	only := flag.String("only", "", "sections, by commas: road, kinds, guests, metering, start")
 	flag.StringVar(&b.annex, "annex", "bin/annex", "the gateway's binary")
+	flag.StringVar(&b.against, "against", "", "another gateway to compare the chains of guests with, as in \"GOGC=400 old/annex\"")
 	flag.StringVar(&b.profiles, "profiles", "", "a directory for profiles of the gateway under each load")
 	flag.IntVar(&b.rounds, "rounds", b.rounds, "turns of everything")
 	flag.IntVar(&b.seconds, "seconds", b.seconds, "of one turn of a load")

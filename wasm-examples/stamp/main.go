@@ -2,20 +2,16 @@
 // others.
 package main
 
-import (
-	"strings"
-
-	"github.com/annex-gateway/annex/sdk"
-)
+import "github.com/annex-gateway/annex/sdk"
 
 func init() {
 	sdk.Handle(stamp)
 }
 
 func stamp(c *sdk.Call) {
-	text := strings.Trim(string(c.Config()), `"`)
-	if text == "" {
-		text = "annex"
+	text := "annex"
+	if g := c.Config(); len(g) > 2 && g[0] == '"' {
+		text = string(g[1 : len(g)-1])
 	}
 	c.OnResponse(func(r *sdk.Response) {
 		r.SetHeader("X-Stamp", text)
