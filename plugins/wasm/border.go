@@ -49,6 +49,8 @@ func (l *linked) close(ctx context.Context) {
 type session interface {
 	// started is called once the start functions have run.
 	started(m api.Module)
+	// callID is that of the call that the guest works on, or empty.
+	callID() string
 }
 
 // turns is the session of a guest that runs one call at a time.

@@ -79,8 +79,8 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 	if g.memory, err = p.newMemory(); err != nil {
 		return nil, core.WrapError(core.Unavailable, err, "WASM extension '%s' cannot be started now: there is no memory for a guest", p.set.name)
 	}
-	g.out = &output{log: p.log, ended: g.ended}
 	g.session = p.mod.border.attach(g)
+	g.out = &output{log: p.log, ended: g.ended, call: g.session.callID}
 	// Both start functions are named because reactors, which the Go toolchain
 	// makes, have the one and commands have the other.
 	config := wazero.NewModuleConfig().

@@ -185,6 +185,13 @@ func (h *handler) response(ctx context.Context, x *exchange, failed bool) error 
 	return h.onResponse.CallWithStack(ctx, h.stack[:])
 }
 
+func (h *handler) callID() string {
+	if h.x == nil {
+		return ""
+	}
+	return h.x.msg.ID
+}
+
 // call is the call that the guest works on.
 func (h *handler) call() *exchange {
 	if h.x == nil {

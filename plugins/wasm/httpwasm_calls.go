@@ -41,11 +41,7 @@ func (h *handler) log(p params) uint64 {
 	if !ok {
 		return 0
 	}
-	id := ""
-	if h.x != nil {
-		id = h.x.msg.ID
-	}
-	h.guest.pool.log.write(h.guest.ctx, l, id, strings.ToValidUTF8(string(b), "\uFFFD"))
+	h.guest.pool.log.write(h.guest.ctx, l, h.callID(), strings.ToValidUTF8(string(b), "\uFFFD"))
 	return 0
 }
 

@@ -48,6 +48,30 @@ func TestWhatGuestsSayIsKeptAndFollowed(t *testing.T) {
 	}
 }
 
+func TestWhatAGuestPrintsIsOfItsCall(t *testing.T) {
+	f := newFixture(t, Options{})
+	print := cat(constant(1), constant(16), constant(1), constant(64), callFunc(len(allImports())), drop())
+	c := f.open(t, testModule{
+		imports: append(allImports(), "wasi_snapshot_preview1 fd_write iiii:i"), pages: 1,
+		data: map[int]string{0: "said\n", 16: "\x00\x00\x00\x00\x05\x00\x00\x00"},
+		funcs: []testFunc{
+			{export: "_initialize", body: print},
+			{export: "handle_request", sig: ":l", body: cat(print, constant64(ending))},
+			{export: "handle_response", sig: "ii"},
+		},
+	}.bytes(), core.WASMSettings{Concurrency: 1})
+	if _, err := c.Do(t.Context(), testMessage(nil)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for l := range f.kind.Logs(t.Context(), core.SystemID(core.KindWASM, "tests", "guest", "1.0.0"), false) {
+		got = append(got, l.Text+" in "+l.Call)
+	}
+	if fmt.Sprint(got) != "[said in  said in call-1]" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestOnlyTheLastLinesAreKept(t *testing.T) {
 	var r logRing
 	for i := range keptLines + 7 {

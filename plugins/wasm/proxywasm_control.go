@@ -66,6 +66,13 @@ func proxyLevels() [6]slog.Level {
 	return [6]slog.Level{slog.LevelDebug, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError, slog.LevelError}
 }
 
+func (v *proxyVM) callID() string {
+	if v.active == nil {
+		return ""
+	}
+	return v.active.x.msg.ID
+}
+
 func (v *proxyVM) log(ctx context.Context, p params) status {
 	levels := proxyLevels()
 	if p.u32(0) >= uint32(len(levels)) {
@@ -75,13 +82,9 @@ func (v *proxyVM) log(ctx context.Context, p params) status {
 	if !ok {
 		return statusMemory
 	}
-	id := ""
-	if v.active != nil {
-		id = v.active.x.msg.ID
-	}
 	text := strings.ToValidUTF8(string(b[:min(len(b), maxLogLine)]), "\uFFFD")
 	if log := v.guest.pool.log; log.enabled(ctx, levels[p.u32(0)]) {
-		log.write(ctx, levels[p.u32(0)], id, text)
+		log.write(ctx, levels[p.u32(0)], v.callID(), text)
 	}
 	return statusOK
 }

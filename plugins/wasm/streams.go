@@ -17,6 +17,7 @@ const streamPart = 64 << 10
 type output struct {
 	log   *guestLog
 	ended func() error
+	call  func() string // the id of the call that the guest works on
 	line  bytes.Buffer
 }
 
@@ -42,7 +43,7 @@ func (o *output) Write(b []byte) (int, error) {
 
 func (o *output) flush(ctx context.Context) {
 	if o.line.Len() > 0 {
-		o.log.write(ctx, slog.LevelInfo, "", o.line.String())
+		o.log.write(ctx, slog.LevelInfo, o.call(), o.line.String())
 		o.line.Reset()
 	}
 }
