@@ -14,12 +14,17 @@ import (
 // the rest of a small body, so that the connection can be used again.
 const drainTime = 2 * time.Second
 
+// drainBytes is the greatest body whose rest is taken in over HTTP/2, where
+// the server itself would break it off. With that some clients lose the answer.
+const drainBytes = 256 << 10
+
 // clientBody is the body that a client sends. A pause in it has a limit, and
 // what goes wrong with it is the client's fault, whoever was reading.
 type clientBody struct {
 	body io.ReadCloser
 	rc   *http.ResponseController
 	idle time.Duration
+	size int64 // as the client says; -1 for not
 
 	mu      sync.Mutex
 	until   time.Time // the end of all patience; zero: none
@@ -154,20 +159,25 @@ func (b *clientBody) read() bool {
 	return b.whole
 }
 
-// finish ends the call's interest in the body. The server then waits for the
-// rest of a small one, which must not take long.
+// finish ends the call's interest in the body. The rest of a small one is
+// waited for, which must not take long: over HTTP/1 by the server, over HTTP/2
+// here.
 func (b *clientBody) finish(http1 bool) {
 	if b == nil {
 		return
 	}
 	_ = b.Close()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if http1 && !b.whole {
-		deadline := past()
-		if b.err == nil {
-			deadline = time.Now().Add(drainTime)
-		}
-		_ = b.rc.SetReadDeadline(deadline)
+	whole, fine, reading := b.whole, b.err == nil, b.reading
+	b.mu.Unlock()
+	switch {
+	case whole:
+	case http1 && !fine:
+		_ = b.rc.SetReadDeadline(past())
+	case http1:
+		_ = b.rc.SetReadDeadline(time.Now().Add(drainTime))
+	case fine && !reading && b.size > 0 && b.size <= drainBytes:
+		_ = b.rc.SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.Copy(io.Discard, b.body)
 	}
 }

@@ -71,7 +71,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	if body {
 		x.w.renew() // whoever reads it may make net/http ask for it
-		x.body = &clientBody{body: r.Body, rc: rc, idle: g.opts.Limits.BodyIdle}
+		x.body = &clientBody{body: r.Body, rc: rc, idle: g.opts.Limits.BodyIdle, size: r.ContentLength}
 		x.r.Body = x.body
 	}
 	return x

@@ -19,6 +19,7 @@ type output struct {
 	ended func() error
 	call  func() string // the id of the call that the guest works on
 	line  bytes.Buffer
+	of    string // the call that it was begun in
 }
 
 // Write takes what the guest wrote. It fails only when the guest is to end:
@@ -31,6 +32,9 @@ func (o *output) Write(b []byte) (int, error) {
 	n := len(b)
 	b = b[:min(n, streamPart)]
 	for len(b) > 0 {
+		if o.line.Len() == 0 {
+			o.of = o.call()
+		}
 		line, rest, whole := bytes.Cut(b, []byte("\n"))
 		o.line.Write(line[:min(len(line), maxLogLine-min(o.line.Len(), maxLogLine))])
 		if whole {
@@ -43,7 +47,7 @@ func (o *output) Write(b []byte) (int, error) {
 
 func (o *output) flush(ctx context.Context) {
 	if o.line.Len() > 0 {
-		o.log.write(ctx, slog.LevelInfo, o.call(), o.line.String())
+		o.log.write(ctx, slog.LevelInfo, o.of, o.line.String())
 		o.line.Reset()
 	}
 }
