@@ -181,26 +181,22 @@ func contextListCommand() *cobra.Command {
 }
 
 func contextUseCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "use NAME", Short: "Make a login the current one", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			file, err := loadContexts()
-			if err != nil {
-				return err
-			}
-			l, err := file.choose(args[0])
-			if err != nil {
-				return err
-			}
-			file.Current = l.Name
-			return file.save()
-		},
-	}
+	return onContext("use NAME", "Make a login the current one", func(_ *cobra.Command, file *contexts, l *loginContext) error {
+		file.Current = l.Name
+		return file.save()
+	})
 }
 
 func contextDeleteCommand() *cobra.Command {
+	return onContext("delete NAME", "End the session of a login and forget all about it", func(c *cobra.Command, file *contexts, l *loginContext) error {
+		return file.end(c, l, true)
+	})
+}
+
+// onContext is a command that does something with the login that it is given the name of.
+func onContext(use, short string, do func(*cobra.Command, *contexts, *loginContext) error) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete NAME", Short: "End the session of a login and forget all about it", Args: cobra.ExactArgs(1),
+		Use: use, Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			file, err := loadContexts()
 			if err != nil {
@@ -210,7 +206,7 @@ func contextDeleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return file.end(c, l, true)
+			return do(c, file, l)
 		},
 	}
 }

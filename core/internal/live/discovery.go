@@ -33,13 +33,13 @@ func (v *View) Links(mediaType, id string) []core.Link {
 	}
 	var out []core.Link
 	for _, l := range slices.Concat(all, own) {
-		if e, ok := v.systems.get(l.System); ok && e.System.Enabled && isOf(l, id) {
+		if e, ok := v.systems.Get(l.System); ok && e.System.Enabled && isOf(l, id) {
 			out = append(out, l)
 		}
 	}
 	slices.SortFunc(out, func(a, b core.Link) int {
-		x, _ := v.systems.get(a.System)
-		y, _ := v.systems.get(b.System)
+		x, _ := v.systems.Get(a.System)
+		y, _ := v.systems.Get(b.System)
 		return cmp.Or(cmp.Compare(y.System.Priority, x.System.Priority), cmp.Compare(a.ID, b.ID))
 	})
 	return out
@@ -69,7 +69,7 @@ func lastPart(id string) string { return strings.ToLower(id[strings.LastIndexByt
 func (v *View) Resolve(urn string) ([]match.Found, error) {
 	found, err := v.discovery.urns.Find(urn)
 	return slices.DeleteFunc(found, func(f match.Found) bool {
-		e, ok := v.systems.get(f.Class.System)
+		e, ok := v.systems.Get(f.Class.System)
 		return !ok || !e.System.Enabled
 	}), err
 }
@@ -90,20 +90,20 @@ func (s *state) showLink(old, now *core.Link) {
 		key := keyOf(*old)
 		have, _ := s.discovery.links.Get(key)
 		left := slices.DeleteFunc(slices.Clone(have), func(l core.Link) bool { return l.ID == old.ID })
-		setOrDelete(&s.discovery.links, s.cow, key, left, len(left) > 0)
+		setOrDelete(&s.discovery.links, s.batch, key, left, len(left) > 0)
 		s.countLinks(key.resourceType, -1)
 	}
 	if now != nil {
 		key := keyOf(*now)
 		have, _ := s.discovery.links.Get(key)
-		s.discovery.links.Set(s.cow, key, append(slices.Clone(have), *now))
+		s.discovery.links.Set(s.batch, key, append(slices.Clone(have), *now))
 		s.countLinks(key.resourceType, 1)
 	}
 }
 
 func (s *state) countLinks(resourceType string, more int) {
 	n, _ := s.discovery.types.Get(resourceType)
-	setOrDelete(&s.discovery.types, s.cow, resourceType, n+more, n+more > 0)
+	setOrDelete(&s.discovery.types, s.batch, resourceType, n+more, n+more > 0)
 }
 
 func setOrDelete[K comparable, V any](m *cow.Map[K, V], b *cow.Batch, key K, value V, keep bool) {
@@ -117,9 +117,9 @@ func setOrDelete[K comparable, V any](m *cow.Map[K, V], b *cow.Batch, key K, val
 // findURNs makes the URNs of a class found, and those of an old one no more.
 func (s *state) findURNs(old, now *core.ResourceClass) {
 	if old != nil {
-		s.discovery.urns.Delete(s.cow, *old)
+		s.discovery.urns.Delete(s.batch, *old)
 	}
 	if now != nil {
-		s.discovery.urns.Set(s.cow, *now)
+		s.discovery.urns.Set(s.batch, *now)
 	}
 }

@@ -211,7 +211,7 @@ func (l *Live) publish(r storage.Revision) {
 // filters into or out of the table.
 func (l *Live) settle(id string) {
 	s := l.next
-	sys, exists := s.systems.get(id)
+	sys, exists := s.systems.Get(id)
 	have := s.leases[id]
 	switch {
 	case !exists || !sys.System.Enabled:
@@ -230,7 +230,7 @@ func (l *Live) settle(id string) {
 		if o := s.leases[id]; o != nil {
 			e.conn = o.lease
 		}
-		s.systems.set(s.batch, id, e)
+		s.systems.Set(s.batch, id, e)
 	}
 	s.place(id)
 }

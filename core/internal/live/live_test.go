@@ -312,34 +312,6 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-func TestShardedPicturesNeverChange(t *testing.T) {
-	var m sharded[int]
-	b := new(batch)
-	for i := range 1000 {
-		m.set(b, fmt.Sprint(i), i)
-	}
-	picture := m
-	b = new(batch)
-	for i := range 1000 {
-		if i%2 == 0 {
-			m.del(b, fmt.Sprint(i))
-		} else {
-			m.set(b, fmt.Sprint(i), -i)
-		}
-	}
-	m.del(b, "not there")
-	sum := 0
-	for _, v := range picture.all() {
-		sum += v
-	}
-	if picture.len() != 1000 || sum != 999*500 {
-		t.Errorf("the picture has %d entries with sum %d", picture.len(), sum)
-	}
-	if v, ok := m.get("1"); m.len() != 500 || !ok || v != -1 {
-		t.Errorf("the map has %d entries, 1 is %d, %v", m.len(), v, ok)
-	}
-}
-
 func TestHammerViewsUnderReplacement(t *testing.T) {
 	f := start(t, memory.New())
 	s := f.system("a", 50, "/api/a")

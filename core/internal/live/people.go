@@ -5,16 +5,17 @@ import (
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/core/internal/catalog"
+	"github.com/annex-gateway/annex/core/internal/cow"
 )
 
 // people is the part of a Directory that callers are made of.
 type people struct {
-	owner            *batch
-	orgs, orgNames   sharded[core.Org]  // by id; by lower-case name
-	users, userNames sharded[core.User] // by id; by org id and lower-case name
-	members          sharded[int]       // how many users, by org id
-	roles            sharded[core.Role]
-	rights           sharded[core.Right]
+	owner            *cow.Batch
+	orgs, orgNames   cow.Map[string, core.Org]  // by id; by lower-case name
+	users, userNames cow.Map[string, core.User] // by id; by org id and lower-case name
+	members          cow.Map[string, int]       // how many users, by org id
+	roles            cow.Map[string, core.Role]
+	rights           cow.Map[string, core.Right]
 	callers          callerCache
 }
 
@@ -41,58 +42,58 @@ func (s *state) applyPeople(c catalog.Change) {
 	}
 }
 
-func replace[E any](m *sharded[E], b *batch, c catalog.Change) {
+func replace[E any](m *cow.Map[string, E], b *cow.Batch, c catalog.Change) {
 	if c.Entity == nil {
-		m.del(b, c.ID)
+		m.Delete(b, c.ID)
 	} else {
-		m.set(b, c.ID, c.Entity.(E))
+		m.Set(b, c.ID, c.Entity.(E))
 	}
 }
 
-func (p *people) applyOrg(b *batch, c catalog.Change) {
-	if old, had := p.orgs.get(c.ID); had {
-		p.orgNames.del(b, strings.ToLower(old.Name))
+func (p *people) applyOrg(b *cow.Batch, c catalog.Change) {
+	if old, had := p.orgs.Get(c.ID); had {
+		p.orgNames.Delete(b, strings.ToLower(old.Name))
 	}
 	replace(&p.orgs, b, c)
-	if o, ok := p.orgs.get(c.ID); ok {
-		p.orgNames.set(b, strings.ToLower(o.Name), o)
+	if o, ok := p.orgs.Get(c.ID); ok {
+		p.orgNames.Set(b, strings.ToLower(o.Name), o)
 	}
 }
 
-func (p *people) applyUser(b *batch, c catalog.Change) {
-	if old, had := p.users.get(c.ID); had {
-		p.userNames.del(b, userName(old.OrgID, old.Name))
+func (p *people) applyUser(b *cow.Batch, c catalog.Change) {
+	if old, had := p.users.Get(c.ID); had {
+		p.userNames.Delete(b, userName(old.OrgID, old.Name))
 		p.count(b, old.OrgID, -1)
 	}
 	replace(&p.users, b, c)
-	if u, ok := p.users.get(c.ID); ok {
-		p.userNames.set(b, userName(u.OrgID, u.Name), u)
+	if u, ok := p.users.Get(c.ID); ok {
+		p.userNames.Set(b, userName(u.OrgID, u.Name), u)
 		p.count(b, u.OrgID, 1)
 	}
 }
 
-func (p *people) count(b *batch, orgID string, more int) {
-	n, _ := p.members.get(orgID)
+func (p *people) count(b *cow.Batch, orgID string, more int) {
+	n, _ := p.members.Get(orgID)
 	if n += more; n == 0 {
-		p.members.del(b, orgID)
+		p.members.Delete(b, orgID)
 	} else {
-		p.members.set(b, orgID, n)
+		p.members.Set(b, orgID, n)
 	}
 }
 
 func (p *people) caller(userID string) (core.Caller, bool) {
-	u, ok := p.users.get(userID)
+	u, ok := p.users.Get(userID)
 	if !ok || !u.Enabled {
 		return core.Caller{}, false
 	}
-	o, ok := p.orgs.get(u.OrgID)
+	o, ok := p.orgs.Get(u.OrgID)
 	if !ok || !o.Enabled {
 		return core.Caller{}, false
 	}
 	c := core.Caller{UserID: u.ID, UserName: u.Name, OrgID: o.ID, OrgName: o.Name}
 	var held []core.Ref
 	for _, id := range u.RoleIDs {
-		r, ok := p.roles.get(id)
+		r, ok := p.roles.Get(id)
 		if !ok {
 			continue
 		}
@@ -101,7 +102,7 @@ func (p *people) caller(userID string) (core.Caller, bool) {
 			c.Rights = core.AllRights()
 		}
 		for _, id := range r.RightIDs {
-			if right, ok := p.rights.get(id); ok {
+			if right, ok := p.rights.Get(id); ok {
 				held = append(held, core.Ref{ID: right.ID, Name: right.Name})
 			}
 		}

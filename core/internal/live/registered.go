@@ -26,7 +26,7 @@ func (v *View) Service(uuid string) (core.System, bool) {
 	if !ok {
 		return core.System{}, false
 	}
-	e, ok := v.systems.get(id)
+	e, ok := v.systems.Get(id)
 	if !ok {
 		return core.System{}, false
 	}
@@ -36,7 +36,7 @@ func (v *View) Service(uuid string) (core.System, bool) {
 // Services calls f with every external service, in no order.
 func (v *View) Services(f func(core.System)) {
 	for _, id := range v.Registered.services.All() {
-		if e, ok := v.systems.get(id); ok {
+		if e, ok := v.systems.Get(id); ok {
 			f(e.System)
 		}
 	}
@@ -73,24 +73,24 @@ func (s *state) applyRegistered(c catalog.Change) {
 	r := &s.registered
 	switch c.Table {
 	case "class":
-		old, now := take(&r.Classes, s.cow, c)
+		old, now := take(&r.Classes, s.batch, c)
 		s.findURNs(old, now)
 		s.policy.Class(c.ID, now)
 	case "link":
-		s.showLink(take(&r.Links, s.cow, c))
+		s.showLink(take(&r.Links, s.batch, c))
 	case "action":
-		_, now := take(&r.Actions, s.cow, c)
+		_, now := take(&r.Actions, s.batch, c)
 		s.policy.Action(c.ID, now)
 	case "resource":
-		_, now := take(&r.Resources, s.cow, c)
+		_, now := take(&r.Resources, s.batch, c)
 		s.policy.Resource(c.ID, now)
 	case "rule":
-		_, now := take(&r.Rules, s.cow, c)
+		_, now := take(&r.Rules, s.batch, c)
 		s.policy.Rule(c.ID, now)
 	case "definition":
-		take(&r.Definitions, s.cow, c)
+		take(&r.Definitions, s.batch, c)
 	case "file":
-		take(&r.Files, s.cow, c)
+		take(&r.Files, s.batch, c)
 	}
 }
 
@@ -99,12 +99,12 @@ func (s *state) applySystem(c catalog.Change) {
 	s.stale[c.ID], s.gone[c.ID] = true, true
 	sys := entity[core.System](c)
 	if sys == nil {
-		s.systems.del(s.batch, c.ID)
-		s.registered.services.Delete(s.cow, core.System{ID: c.ID}.UUID())
+		s.systems.Delete(s.batch, c.ID)
+		s.registered.services.Delete(s.batch, core.System{ID: c.ID}.UUID())
 		return
 	}
-	s.systems.set(s.batch, c.ID, &Entry{System: *sys})
+	s.systems.Set(s.batch, c.ID, &Entry{System: *sys})
 	if !sys.IsEndpoint() {
-		s.registered.services.Set(s.cow, sys.UUID(), sys.ID)
+		s.registered.services.Set(s.batch, sys.UUID(), sys.ID)
 	}
 }

@@ -13,9 +13,9 @@ import (
 
 // state is what views are made of, and what only the follower needs.
 type state struct {
-	batch *batch // of the changes since the last view
+	batch *cow.Batch // of the changes since the last view
 
-	systems sharded[*Entry]
+	systems cow.Map[string, *Entry]
 	table   match.Table // filters of enabled systems only
 	dir     Directory
 	trust   *trust
@@ -23,7 +23,6 @@ type state struct {
 	policy     *access.Compiler
 	registered Registered
 	discovery  discovery
-	cow        *cow.Batch
 	filters    cow.Map[string, compiled]      // all, by id
 	owned      map[string]map[string]struct{} // system id → ids of its filters
 	placed     map[string]bool                // systems whose filters are in the table
@@ -43,9 +42,8 @@ type compiled struct {
 
 func newState() *state {
 	return &state{
-		batch:  new(batch),
 		policy: access.NewCompiler(),
-		cow:    new(cow.Batch),
+		batch:  new(cow.Batch),
 		dir:    Directory{people: &people{}, keys: map[string]core.SigningKey{}},
 		trust:  new(trust),
 		owned:  map[string]map[string]struct{}{}, placed: map[string]bool{},
@@ -56,7 +54,7 @@ func newState() *state {
 // view takes the picture and starts the next batch.
 func (s *state) view(r storage.Revision) *View {
 	d := s.dir
-	s.batch, s.cow, s.whole = new(batch), new(cow.Batch), true
+	s.batch, s.whole = new(cow.Batch), true
 	return &View{
 		Registered: s.registered, discovery: s.discovery, filters: s.filters, Revision: r, Directory: &d, Policy: s.policy.Policy(), systems: s.systems, table: s.table, trust: s.trust,
 	}
@@ -88,10 +86,10 @@ func (s *state) apply(c catalog.Change) {
 
 func (s *state) applySession(c catalog.Change) {
 	if c.Entity == nil {
-		s.dir.sessions.del(s.batch, c.ID)
+		s.dir.sessions.Delete(s.batch, c.ID)
 		return
 	}
-	s.dir.sessions.set(s.batch, c.ID, c.Entity.(core.Session))
+	s.dir.sessions.Set(s.batch, c.ID, c.Entity.(core.Session))
 }
 
 // entity is what a change brought, nil when the entity went.
@@ -126,7 +124,7 @@ func (s *state) applyFilter(c catalog.Change) {
 		if s.placed[system] {
 			s.table = s.table.Without(old.filter)
 		}
-		s.filters.Delete(s.cow, c.ID)
+		s.filters.Delete(s.batch, c.ID)
 		delete(s.owned[system], c.ID)
 	}
 	if c.Entity == nil {
@@ -139,7 +137,7 @@ func (s *state) applyFilter(c catalog.Change) {
 		// wrote must not match anything here.
 		return
 	}
-	s.filters.Set(s.cow, c.ID, compiled{f, rule})
+	s.filters.Set(s.batch, c.ID, compiled{f, rule})
 	if s.owned[f.System] == nil {
 		s.owned[f.System] = map[string]struct{}{}
 	}
@@ -158,7 +156,7 @@ func (s *state) applyFilter(c catalog.Change) {
 // place brings the filters of a system into the table if it is enabled, and
 // out of it if not.
 func (s *state) place(system string) {
-	e, ok := s.systems.get(system)
+	e, ok := s.systems.Get(system)
 	in := ok && e.System.Enabled
 	if in == s.placed[system] {
 		return
@@ -181,7 +179,7 @@ func (s *state) place(system string) {
 
 // touchAll marks every system, and every connection whose system is gone.
 func (s *state) touchAll() {
-	for id := range s.systems.all() {
+	for id := range s.systems.All() {
 		s.stale[id], s.gone[id] = true, true
 	}
 	for id := range s.leases {
@@ -190,17 +188,17 @@ func (s *state) touchAll() {
 }
 
 func (s *state) applyToken(c catalog.Change) {
-	if old, ok := s.dir.tokens.get(c.ID); ok {
-		s.dir.tokens.del(s.batch, c.ID)
-		s.dir.bySecret.del(s.batch, string(old.SecretHash))
+	if old, ok := s.dir.tokens.Get(c.ID); ok {
+		s.dir.tokens.Delete(s.batch, c.ID)
+		s.dir.bySecret.Delete(s.batch, string(old.SecretHash))
 		if old.System != "" {
 			s.gone[old.System] = true
 		}
 	}
 	if c.Entity != nil {
 		t := c.Entity.(core.Token)
-		s.dir.tokens.set(s.batch, c.ID, t)
-		s.dir.bySecret.set(s.batch, string(t.SecretHash), c.ID)
+		s.dir.tokens.Set(s.batch, c.ID, t)
+		s.dir.bySecret.Set(s.batch, string(t.SecretHash), c.ID)
 	}
 }
 
@@ -218,8 +216,8 @@ func (s *state) revocations() []revocation {
 	tokens := s.dir.tokens
 	for id := range s.gone {
 		r := revocation{system: id}
-		if e, ok := s.systems.get(id); ok && e.System.Enabled {
-			r.keep = func(token string) bool { _, ok := tokens.get(token); return ok }
+		if e, ok := s.systems.Get(id); ok && e.System.Enabled {
+			r.keep = func(token string) bool { _, ok := tokens.Get(token); return ok }
 		}
 		out = append(out, r)
 	}

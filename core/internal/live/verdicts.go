@@ -25,7 +25,7 @@ func (v *View) Verdicts(scope core.Scope, rest, contentType string) []core.Filte
 func (v *View) verdict(f compiled, scope core.Scope, rest, contentType string) string {
 	var alone match.Table
 	alone = alone.With(f.rule)
-	e, ok := v.systems.get(f.filter.System)
+	e, ok := v.systems.Get(f.filter.System)
 	switch {
 	case !ok:
 		return "its system is gone"

@@ -24,7 +24,7 @@ type View struct {
 
 	discovery discovery
 	filters   cow.Map[string, compiled] // all, of enabled systems or not
-	systems   sharded[*Entry]
+	systems   cow.Map[string, *Entry]
 	table     match.Table // filters of enabled systems only
 	trust     *trust
 }
@@ -63,7 +63,7 @@ func (v *View) ByContentType(stage core.Stage, contentType string) []Stop {
 func (v *View) stops(hits []match.Hit) []Stop {
 	stops := make([]Stop, 0, len(hits))
 	for _, h := range hits {
-		e, ok := v.systems.get(h.Filter.System)
+		e, ok := v.systems.Get(h.Filter.System)
 		if !ok {
 			continue
 		}
@@ -82,15 +82,15 @@ func (v *View) stops(hits []match.Hit) []Stop {
 }
 
 // System returns the system with that id, enabled or not.
-func (v *View) System(id string) (*Entry, bool) { return v.systems.get(id) }
+func (v *View) System(id string) (*Entry, bool) { return v.systems.Get(id) }
 
 // Counts tells how many systems there are, and how many filters of enabled
 // ones.
-func (v *View) Counts() (systems, filters int) { return v.systems.len(), v.table.Len() }
+func (v *View) Counts() (systems, filters int) { return v.systems.Len(), v.table.Len() }
 
 // Entries calls f with every system, in no order.
 func (v *View) Entries(f func(*Entry)) {
-	for _, e := range v.systems.all() {
+	for _, e := range v.systems.All() {
 		f(e)
 	}
 }

@@ -1,7 +1,6 @@
 package records
 
 import (
-	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -144,35 +143,9 @@ func (t Type) order(q query.Query) (func(a, b Row) int, error) {
 		value = func(r Row) any { return r.value(i) }
 	}
 	if down != "" {
-		return func(a, b Row) int { return compare(value(b), value(a)) }, nil
+		return func(a, b Row) int { return query.Compare(value(b), value(a)) }, nil
 	}
-	return func(a, b Row) int { return compare(value(a), value(b)) }, nil
-}
-
-// compare orders two values of one attribute; nil comes first.
-func compare(x, y any) int {
-	switch x := x.(type) {
-	case string:
-		if y, ok := y.(string); ok {
-			return strings.Compare(x, y)
-		}
-	case int:
-		if y, ok := y.(int); ok {
-			return cmp.Compare(x, y)
-		}
-	case bool:
-		if y, ok := y.(bool); ok {
-			return cmp.Compare(rank(x), rank(y))
-		}
-	}
-	return cmp.Compare(rank(x != nil), rank(y != nil))
-}
-
-func rank(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	return func(a, b Row) int { return query.Compare(value(a), value(b)) }, nil
 }
 
 // Choose gives the page, of those rows, that the query asks for. Only when it

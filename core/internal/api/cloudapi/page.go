@@ -1,7 +1,6 @@
 package cloudapi
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -125,35 +124,9 @@ func (as attributes[E]) order(q query.Query) (func(a, b E) int, error) {
 		return nil, core.Errorf(core.Invalid, "query: there is no attribute %q to sort by; known are %s", up+down, strings.Join(slices.Sorted(maps.Keys(as)), ", "))
 	}
 	if down != "" {
-		return func(x, y E) int { return compare(a.get(y), a.get(x)) }, nil
+		return func(x, y E) int { return query.Compare(a.get(y), a.get(x)) }, nil
 	}
-	return func(x, y E) int { return compare(a.get(x), a.get(y)) }, nil
-}
-
-// compare orders two values of one attribute; nil comes first.
-func compare(x, y any) int {
-	switch x := x.(type) {
-	case string:
-		if y, ok := y.(string); ok {
-			return strings.Compare(x, y)
-		}
-	case int:
-		if y, ok := y.(int); ok {
-			return cmp.Compare(x, y)
-		}
-	case bool:
-		if y, ok := y.(bool); ok {
-			return cmp.Compare(rank(x), rank(y))
-		}
-	}
-	return cmp.Compare(rank(x != nil), rank(y != nil))
-}
-
-func rank(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	return func(x, y E) int { return query.Compare(a.get(x), a.get(y)) }, nil
 }
 
 func (h handler[E, D]) list(c echo.Context) error {
