@@ -30,4 +30,3 @@ func rank(b bool) int {
 	}
 	return 0
 }
-
