@@ -23,9 +23,6 @@ import (
 	"github.com/annex-gateway/annex/plugins/plugintest"
 )
 
-// guard ends a hanging test; nothing is measured with it.
-const guard = 20 * time.Second
-
 // authority is a certificate authority made for a test.
 type authority struct {
 	cert *x509.Certificate
@@ -186,15 +183,6 @@ func fails(tb testing.TB, err error, code core.Code, text string) {
 	}
 	if strings.Contains(msg, "127.0.0.1") || strings.Contains(msg, "169.254") {
 		tb.Errorf("error text %q tells an address", msg)
-	}
-}
-
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	for stop := time.Now().Add(guard); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(stop) {
-			tb.Fatalf("%s: not after %s", what, guard)
-		}
 	}
 }
 
