@@ -73,7 +73,7 @@ func (a AMQPSettings) Validate() error {
 // WASMSettings are those of a module. A zero limit means the default.
 type WASMSettings struct {
 	Module      string          // "sha256:<hex>" of an uploaded module
-	Config      json.RawMessage `json:",omitempty"` // handed to the guest as it is; any JSON, or nothing
+	Config      json.RawMessage `json:",omitempty"` // handed to the guest: a string as the text in it, other JSON as it is
 	MemoryBytes int64           // linear memory; default 128 MiB
 	DeadlineMS  int64           // guest time of one call; default 100 ms
 	StartMS     int64           `json:",omitempty"` // guest time of a start; default 5 s

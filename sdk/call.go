@@ -82,7 +82,8 @@ func (c *Call) Proto() string { return c.host.proto() }
 // Source is the address of the client, with its port.
 func (c *Call) Source() string { return c.host.source() }
 
-// Config is the configuration of the extension, as it was registered.
+// Config is the configuration of the extension: a string as the text in it,
+// anything else as JSON.
 func (c *Call) Config() []byte { return c.host.config() }
 
 // Header is the first value of a header field of the request, or "".

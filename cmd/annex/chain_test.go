@@ -19,12 +19,18 @@ import (
 // chainModule builds a guest of testdata/chain with the ordinary toolchain.
 func chainModule(t *testing.T, name string) []byte {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), name+".wasm")
+	return builtModule(t, filepath.Join("testdata", "chain", name))
+}
+
+// builtModule builds the guest of a directory.
+func builtModule(t *testing.T, dir string) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "guest.wasm")
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, ".")
-	build.Dir = filepath.Join("testdata", "chain", name)
+	build.Dir = dir
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
+		t.Fatalf("build %s: %v\n%s", dir, err, out)
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -276,6 +276,20 @@ func TestTrailersPassBothWays(t *testing.T) {
 	})
 }
 
+func TestABodyAtHandKeepsItsTrailer(t *testing.T) {
+	everyWay(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %v %s", b, r.Trailer, r.Header.Get("Content-Length"))
+	}, func(t *testing.T, open func(func(*Options)) *Server) {
+		t.Helper()
+		trailer := http.Header{"X-Sum": {"7"}, "Authorization": {"secret"}, "Content-Length": {"1"}, "X_y": {"1"}}
+		r, err := open(nil).Do(t.Context(), post("/x", core.BytesBody([]byte("abc")).WithTrailer(func() http.Header { return trailer })))
+		if got := read(t, r, err); got != "abc map[X-Sum:[7]] " {
+			t.Errorf("the server saw %q", got)
+		}
+	})
+}
+
 func handshake() Request {
 	r := get("/ws", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 	r.WebSocket = true

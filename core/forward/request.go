@@ -62,6 +62,12 @@ func (x *exchange) attachBody(req *http.Request, b *core.Body) {
 	}
 	req.ContentLength = size
 	if b.Buffered() {
+		if t := announced(b.Trailer()); t != nil {
+			for name := range t {
+				t[name] = b.Trailer()[name]
+			}
+			req.Trailer, req.ContentLength = t, -1
+		}
 		req.Body = b.Open()
 		req.GetBody = func() (io.ReadCloser, error) { return b.Open(), nil }
 		return

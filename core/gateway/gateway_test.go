@@ -295,6 +295,30 @@ func TestStreamsFlow(t *testing.T) {
 	}
 }
 
+// HTTP/1.1 has room for a trailer only behind a body of no stated length.
+func TestABodyAtHandKeepsItsTrailer(t *testing.T) {
+	f := setUp(t)
+	f.register(core.KindHTTPS, "end", urlFilter("EXT_API", "/end/.*"))
+	f.kinds[core.KindHTTPS].Handle(func(_ context.Context, _ core.System, m core.Message) (core.Message, error) {
+		body := core.BytesBody([]byte("abc")).WithTrailer(func() http.Header { return http.Header{"X-Sum": {"7"}, "Set-Cookie": {"a=b"}} })
+		return m.Answer(core.Response{Status: 200, Header: core.NewHeader("Content-Type", "text/plain"), Body: body}), nil
+	})
+	req, err := http.NewRequestWithContext(t.Context(), "GET", f.server.URL+"/ext-api/end/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+f.token)
+	resp, err := f.server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || string(b) != "abc" || resp.Trailer.Get("X-Sum") != "7" || len(resp.Trailer) != 1 {
+		t.Errorf("%s: %q, trailer %v, %v", resp.Proto, b, resp.Trailer, err)
+	}
+}
+
 func TestAnUpgradeIsHandedOver(t *testing.T) {
 	f := setUp(t)
 	f.register(core.KindHTTPS, "ws", urlFilter("EXT_API", "/ws/.*"))

@@ -42,7 +42,7 @@ func write(ctx context.Context, w http.ResponseWriter, req core.Request, resp co
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
 	hasBody := resp.Status != http.StatusNoContent && resp.Status != http.StatusNotModified
-	if n := resp.Body.Size(); hasBody && n >= 0 && (n > 0 || req.Method != http.MethodHead) {
+	if n := length(resp.Body); hasBody && n >= 0 && (n > 0 || req.Method != http.MethodHead) {
 		h.Set("Content-Length", strconv.FormatInt(n, 10))
 	} else if v := resp.Header.Get("Content-Length"); req.Method == http.MethodHead && v != "" {
 		h.Set("Content-Length", v)
@@ -52,6 +52,15 @@ func write(ctx context.Context, w http.ResponseWriter, req core.Request, resp co
 		return nil
 	}
 	return copyBody(ctx, w, resp.Body)
+}
+
+// length is that of a body, or -1 where none may be stated: when it is not
+// known, and for the sake of a trailer, which has no room otherwise in HTTP/1.1.
+func length(b *core.Body) int64 {
+	if len(b.Trailer()) > 0 {
+		return -1
+	}
+	return b.Size()
 }
 
 // vary names what the answer depends on here: who calls, and what they
@@ -82,13 +91,12 @@ func extensionPage(path string) bool { return strings.HasPrefix(path, "/ext-ui/"
 // copyBody streams the body, and sends on at once what a system sends piece
 // by piece.
 func copyBody(ctx context.Context, w http.ResponseWriter, body *core.Body) error {
-	if size := body.Size(); size >= 0 && size <= small && body.Buffered() {
-		err := writeSmall(w, body)
-		addTrailer(w.Header(), body)
-		return err
+	size := length(body)
+	if size >= 0 && size <= small && body.Buffered() {
+		return writeSmall(w, body)
 	}
 	var dst io.Writer = w
-	if body.Size() < 0 {
+	if size < 0 {
 		f := flusher{w, http.NewResponseController(w)}
 		if err := f.rc.Flush(); err != nil { // who waits for events must know that they will come
 			return errors.Join(err, body.Close())

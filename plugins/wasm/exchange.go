@@ -107,10 +107,11 @@ func (x *exchange) answer() core.Message {
 // response is the message with the answer as the guest left it.
 func (x *exchange) response() core.Message {
 	r := *x.msg.Response
-	if r.Upgraded != nil {
-		return x.msg
+	r.Header = x.res.result()
+	if r.Upgraded != nil { // what it switches to is not the guest's to change
+		return x.msg.Answer(r)
 	}
-	r.Status, r.Header = x.status, x.res.result()
+	r.Status = x.status
 	if body, changed := x.resBody.result(); changed {
 		r.Header = r.Header.Without("Content-Length", "Transfer-Encoding")
 		if !x.bodyless() {

@@ -6,15 +6,18 @@ import (
 	"strings"
 )
 
+// enableFeatures gives what is on afterwards, as guests written for other
+// hosts expect.
 func (h *handler) enableFeatures(p params) uint64 {
 	wanted := p.u32(0) & allFeatures
 	switch {
 	case h.x == nil:
 		h.base |= wanted
+		return uint64(h.base)
 	case !h.x.responding:
 		h.features |= wanted
 	}
-	return allFeatures
+	return uint64(h.features)
 }
 
 func (h *handler) getConfig(p params) uint64 {

@@ -94,12 +94,14 @@ func (h *handler) fields(kind uint32, write bool) *fields {
 	return h.trailers(&x.resBody, write, false)
 }
 
+// trailers gives the trailer fields of a body. They come at its end: without
+// the feature it is not waited for.
 func (h *handler) trailers(body *payload, write, gone bool) *fields {
 	if !h.enabled(trailers) {
 		if write {
 			fail("the guest sets a trailer without the feature trailers")
 		}
-		gone = true
+		gone = gone || !body.loaded
 	}
 	if gone {
 		return &fields{rules: trailerRules(), orig: core.Header{}}

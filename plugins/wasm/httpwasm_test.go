@@ -47,7 +47,10 @@ func TestWhatAGuestReads(t *testing.T) {
 			host("read_body", 0, 1000, 3), low(), say(1000),
 			host("read_body", 0, 1000, 3), low(), say(1000),
 			host("read_body", 0, 1000, 3), []byte{0x42}, sleb(32), []byte{0x88}, low(), digit()), "hello1"},
-		{"enable_features supports all three", cat(host("enable_features", 0), digit()), "7"},
+		{"enable_features gives what is on: nothing", cat(host("enable_features", 0), digit()), "0"},
+		{"enable_features gives what is on: what was asked for", cat(host("enable_features", 3), digit()), "3"},
+		{"enable_features gives what is on: and was before", cat(host("enable_features", 1), drop(), host("enable_features", 4), digit()), "5"},
+		{"enable_features knows three", cat(host("enable_features", -1), digit()), "7"},
 		{"log_enabled is off for debug", cat(host("log_enabled", -1), digit()), "0"},
 		{"log_enabled is on for errors", cat(host("log_enabled", 2), digit()), "1"},
 		{"log_enabled is off for none", cat(host("log_enabled", 3), digit()), "0"},
@@ -64,6 +67,29 @@ func TestWhatAGuestReads(t *testing.T) {
 				t.Errorf("got %d %q, want 200 %q", m.Response.Status, got, tc.want)
 			}
 		})
+	}
+}
+
+func TestAConfigurationIsHandedOver(t *testing.T) {
+	f := newFixture(t, Options{})
+	for config, want := range map[string]string{
+		`{"a":"b"}`:                           `{"a":"b"}`,
+		`[1,2]`:                               `[1,2]`,
+		`7`:                                   `7`,
+		`null`:                                ``,
+		`"open sesame"`:                       `open sesame`,
+		`"\u0003\u0000 \"{\""`:                "\x03\x00 \"{\"",
+		`"{\"the text\": \"is JSON again\"}"`: `{"the text": "is JSON again"}`,
+		`""`:                                  ``,
+	} {
+		c := f.open(t, guestModule(ending, nil, cat(host("get_config", 1000, 64), say(1000)), nil), core.WASMSettings{Config: []byte(config)})
+		m, err := c.Do(t.Context(), testMessage(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bodyOf(t, m.Response.Body); got != want {
+			t.Errorf("of %s the guest gets %q, want %q", config, got, want)
+		}
 	}
 }
 
@@ -154,10 +180,11 @@ func TestAnAnswerOfTheGuestIsClean(t *testing.T) {
 
 func TestAroundACall(t *testing.T) {
 	f := newFixture(t, Options{})
-	data := map[int]string{0: "x-seen", 16: "yes", 32: "set-cookie", 64: "x-early", 80: "server"}
+	data := map[int]string{0: "x-seen", 16: "yes", 32: "set-cookie", 64: "x-early", 80: "server", 96: "x-end"}
 	feature := host("enable_features", 7)
 	theirs := func(m core.Message) core.Message {
-		return answered(m, 201, core.BytesBody([]byte("theirs")), "Set-Cookie", "s=1", "Server", "native", "Content-Length", "6")
+		body := core.BytesBody([]byte("theirs")).WithTrailer(func() http.Header { return http.Header{"X-End": {"after"}} })
+		return answered(m, 201, body, "Set-Cookie", "s=1", "Server", "native", "Content-Length", "6")
 	}
 	for _, tc := range []struct {
 		name              string
@@ -193,6 +220,11 @@ func TestAroundACall(t *testing.T) {
 		}},
 		{"the request's body can be read again", cat(feature, drop()), cat(host("read_body", 0, 1000, 100), low(), set(0), host("write_body", 1, 1000, get(0))), func(_ core.Response, body string) bool {
 			return body == "question"
+		}},
+		{"trailers of a body that was read are read without the feature", cat(host("enable_features", 3), drop()), cat(
+			host("read_body", 1, 1000, 100), drop(), host("get_header_values", 3, 96, 5, 1000, 100), low(), set(0), host("write_body", 1, 1000, get(0)),
+		), func(_ core.Response, body string) bool {
+			return body == "after\x00"
 		}},
 		{"trailers are set", cat(feature, drop()), host("set_header_value", 3, 0, 6, 16, 3), func(r core.Response, body string) bool {
 			return body == "theirs" && r.Body.Trailer().Get("X-Seen") == "yes"

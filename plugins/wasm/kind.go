@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"runtime"
@@ -243,17 +244,27 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	default:
 		return settings{}, core.Errorf(core.Invalid, "failurePolicy %q: %s or %s is needed", w.FailurePolicy, core.FailClosed, core.FailOpen)
 	}
-	if string(w.Config) == "null" {
-		w.Config = nil
-	}
 	at, err := k.parseClusters(w.Clusters)
 	if err != nil {
 		return settings{}, err
 	}
 	return settings{
-		id: sys.ID, name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: w.Config, memory: w.MemoryBytes,
+		id: sys.ID, name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: plainConfig(w.Config), memory: w.MemoryBytes,
 		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, start: time.Duration(w.StartMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
-		border: w.Border, vmConfig: w.VMConfig, rootID: w.RootID, clusters: at,
+		border: w.Border, vmConfig: plainConfig(w.VMConfig), rootID: w.RootID, clusters: at,
 		open: w.FailurePolicy == core.FailOpen,
 	}, nil
+}
+
+// plainConfig is a configuration as modules expect it: a JSON string is the
+// text in it, anything else stays what it is, and null is nothing.
+func plainConfig(c []byte) []byte {
+	var text string
+	switch {
+	case string(c) == "null":
+		return nil
+	case len(c) > 0 && c[0] == '"' && json.Unmarshal(c, &text) == nil:
+		return []byte(text)
+	}
+	return c
 }

@@ -124,7 +124,10 @@ func (v *proxyVM) setContext(_ context.Context, p params) status {
 
 // done ends a context that gave 0 when it was asked whether it is done.
 func (v *proxyVM) done(context.Context, params) status {
-	if v.active == nil || !v.active.lingers {
+	switch {
+	case v.active == nil && v.lastWord():
+		return statusOK
+	case v.active == nil || !v.active.lingers:
 		return statusNotFound
 	}
 	v.active.lingers = false

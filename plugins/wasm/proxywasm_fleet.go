@@ -2,7 +2,6 @@ package wasm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"runtime"
 	"slices"
@@ -199,14 +198,4 @@ func (f *fleet) close(grace time.Duration) {
 		v.close(ctx)
 	}
 	f.wg.Wait()
-}
-
-// plainConfig is a configuration as plugins expect it: a JSON string is the
-// text in it, anything else stays what it is.
-func plainConfig(c []byte) []byte {
-	var text string
-	if len(c) > 0 && c[0] == '"' && json.Unmarshal(c, &text) == nil {
-		return []byte(text)
-	}
-	return c
 }

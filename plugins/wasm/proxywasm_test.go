@@ -459,6 +459,30 @@ func TestTheEndOfAProxyWASMGuest(t *testing.T) {
 	}
 }
 
+func TestThePluginItselfIsAskedWhetherItIsDone(t *testing.T) {
+	for config, want := range map[string][]string{
+		`"plain"`:              {"the plugin is asked whether it is done", "deleted"},
+		`"tick leave by tick"`: {"the plugin is asked whether it is done", "the plugin is done now", "deleted"},
+		`"leave by tick"`:      {"the plugin is asked whether it is done", "deleted"}, // nothing is under way
+	} {
+		f, c := proxyGuest(t, Options{}, core.WASMSettings{Config: []byte(config)})
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		log := f.host.log()
+		for _, line := range want {
+			_, rest, ok := strings.Cut(log, line)
+			if !ok {
+				t.Errorf("%s: %q is missing, or not in its place: %s", config, line, f.host.log())
+			}
+			log = rest
+		}
+		if strings.Contains(log, "log of") || c.Stats().Guests != 0 {
+			t.Errorf("%s: %+v, %s", config, c.Stats(), log)
+		}
+	}
+}
+
 func TestAPluginThatRefusesToStart(t *testing.T) {
 	f := newFixture(t, Options{CacheDir: cacheDir(t)})
 	sys := f.system(goModule(t, "testdata/proxy"), core.WASMSettings{Config: []byte(`"refuse"`)})

@@ -38,6 +38,7 @@ type proxyVM struct {
 	callbacks  map[string]callback
 
 	dead     bool
+	more     chan struct{}         // from when the plugin is asked whether it is done, until it is
 	streams  map[uint32]*proxyCall // by context id
 	next     uint32                // the last context id that was given
 	active   *proxyCall            // whose callback runs; nil for the root context
@@ -144,8 +145,49 @@ func (v *proxyVM) end(ctx context.Context) {
 	v.guest.pool.release(ctx, v.guest)
 }
 
-// close ends the guest when nobody has the turn, or interrupts who has it.
+// close ends the plugin and then the guest. A plugin that has something left
+// to do, such as a callout, says so and gets the time until ctx ends; what
+// still has the turn then is interrupted.
 func (v *proxyVM) close(ctx context.Context) {
+	more := make(chan struct{})
+	v.leaving(ctx, false, func(ctx context.Context) error {
+		v.more = more
+		done, err := v.invoke(ctx, "proxy_on_done", 1, rootID)
+		if done != 0 || !v.underWay() {
+			v.lastWord()
+		}
+		return err
+	})
+	select {
+	case <-more:
+	case <-v.gone:
+	case <-ctx.Done():
+	}
+	v.leaving(ctx, true, func(ctx context.Context) error {
+		_, err := v.invoke(ctx, "proxy_on_delete", 0, rootID)
+		return err
+	})
+}
+
+// underWay reports whether anything could still call the plugin.
+func (v *proxyVM) underWay() bool {
+	return len(v.callouts) > 0 || v.timer.running() || v.fleet.shared.hasQueues()
+}
+
+// lastWord says that the plugin has nothing left to do, once it was asked. It
+// reports whether it was.
+func (v *proxyVM) lastWord() bool {
+	if v.more == nil {
+		return false
+	}
+	close(v.more)
+	v.more = nil
+	return true
+}
+
+// leaving runs a part of the end in its turn. With the last part, or one that
+// fails, the guest is over.
+func (v *proxyVM) leaving(ctx context.Context, last bool, work func(context.Context) error) {
 	select {
 	case v.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -162,10 +204,10 @@ func (v *proxyVM) close(ctx context.Context) {
 	}
 	v.active = nil
 	plain := context.WithoutCancel(ctx)
-	_ = v.guest.run(plain, &budget{left: v.guest.pool.set.deadline}, func(ctx context.Context) error {
-		return v.farewell(ctx, rootID)
-	})
-	v.end(plain)
+	err := v.guest.run(plain, &budget{left: v.guest.pool.set.deadline}, work)
+	if err != nil || last {
+		v.end(plain)
+	}
 }
 
 // boot starts the plugin in a fresh guest.
@@ -187,7 +229,7 @@ func (v *proxyVM) boot(ctx context.Context) error {
 		for _, step := range []struct {
 			callback string
 			config   []byte
-		}{{"proxy_on_vm_start", plainConfig(set.vmConfig)}, {"proxy_on_configure", plainConfig(set.config)}} {
+		}{{"proxy_on_vm_start", set.vmConfig}, {"proxy_on_configure", set.config}} {
 			v.config = step.config
 			ok, err := v.invoke(ctx, step.callback, 1, rootID, uint32(len(step.config)))
 			if err != nil {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/annex-gateway/annex/sdk"
@@ -18,8 +19,8 @@ func hello(c *sdk.Call) {
 		return
 	}
 	greeting := "hello"
-	if g := c.Config(); len(g) > 2 && g[0] == '"' {
-		greeting = string(g[1 : len(g)-1])
+	if g := strings.Trim(string(c.Config()), `"`); g != "" {
+		greeting = g
 	}
 	c.SetAnswerHeader("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))
 	c.Answer(200, "text/plain; charset=utf-8", greeting+" from a WASM module, "+c.Method()+" "+c.Path()+"\n")

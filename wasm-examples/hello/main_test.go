@@ -14,7 +14,7 @@ func TestHello(t *testing.T) {
 		body   string
 	}{
 		{"a GET is greeted", sdk.Trial{URI: "/api/hello?x=1"}, 200, "hello from a WASM module, GET /api/hello\n"},
-		{"the greeting is configured", sdk.Trial{URI: "/a", Config: []byte(`"good day"`)}, 200, "good day from a WASM module, GET /a\n"},
+		{"the greeting is configured", sdk.Trial{URI: "/a", Config: []byte("good day")}, 200, "good day from a WASM module, GET /a\n"},
 		{"a POST is refused", sdk.Trial{Method: "POST"}, 405, "only GET is answered here\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -11,7 +11,7 @@ func TestStamp(t *testing.T) {
 		name, config, want string
 	}{
 		{"an answer is stamped", "", "annex"},
-		{"the stamp is configured", `"seen"`, "seen"},
+		{"the stamp is configured", "seen", "seen"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			trial := sdk.Trial{Config: []byte(tc.config), Next: func(t *sdk.Trial) { t.ResponseBody = []byte("theirs") }}

@@ -18,11 +18,11 @@ func init() {
 
 func handle(c *sdk.Call) {
 	switch string(c.Config()) {
-	case `"answer"`:
+	case "answer":
 		c.Answer(200, "application/json", body)
-	case `"header"`:
+	case "header":
 		c.OnResponse(func(r *sdk.Response) { r.SetHeader("X-Bench", "1") })
-	case `"body"`:
+	case "body":
 		c.OnResponse(func(r *sdk.Response) { r.SetBody(bytes.ReplaceAll(r.Body(), []byte("j"), []byte("k"))) })
 	}
 }

@@ -27,6 +27,7 @@ var (
 	queue   uint32
 	ticks   uint32
 	late    []uint32 // contexts that end at the next tick
+	leaving bool     // the plugin itself does
 )
 
 //go:wasmexport proxy_abi_version_0_2_1
@@ -78,6 +79,22 @@ func onTick(uint32) {
 		}
 	}
 	late = nil
+	if leaving {
+		leaving = false
+		proxyLog(2, "the plugin is done now")
+		proxySetContext(root)
+		proxyDone()
+	}
+}
+
+// root is the context of the plugin itself.
+const root = 1
+
+func b2i(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 //go:wasmexport proxy_on_queue_ready
@@ -347,6 +364,11 @@ func onResponseTrailers(id, n uint32) uint32 {
 
 //go:wasmexport proxy_on_done
 func onDone(id uint32) uint32 {
+	if id == root {
+		proxyLog(2, "the plugin is asked whether it is done")
+		leaving = strings.Contains(config, "leave by tick")
+		return 1 - b2i(leaving)
+	}
 	if calls[id] != nil && calls[id].test == "done-later" {
 		late = append(late, id)
 		return 0

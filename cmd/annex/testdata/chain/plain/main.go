@@ -6,7 +6,7 @@ import "github.com/annex-gateway/annex/sdk"
 
 func init() {
 	sdk.Handle(func(c *sdk.Call) {
-		name := string(c.Config()[1 : len(c.Config())-1])
+		name := string(c.Config())
 		c.SetHeader("X-Order", c.Header("X-Order")+name+" ")
 		c.OnResponse(func(r *sdk.Response) { r.SetBody(append(r.Body(), (" " + name)...)) })
 	})
