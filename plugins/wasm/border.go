@@ -47,7 +47,8 @@ func (l *linked) close(ctx context.Context) {
 
 // session is one guest's side of a border.
 type session interface {
-	// started is called once the start functions have run.
+	// started is called once the start functions have run, and again when the
+	// functions that it has taken of m are to be let go.
 	started(m api.Module)
 	// callID is that of the call that the guest works on, or empty.
 	callID() string

@@ -168,6 +168,9 @@ func (c *Conn) explain(ctx context.Context, err error) error {
 		c.failed()
 		c.timeouts.Add(1)
 		return core.WrapError(core.Unavailable, err, "WASM extension '%s' ran over its time limit (%d ms)", name, c.pool.set.deadline.Milliseconds())
+	case errors.Is(err, errTooDeep):
+		c.failed()
+		return core.WrapError(core.Unavailable, err, "WASM extension '%s' nests its calls too deep", name)
 	case errors.Is(err, errClosing):
 		return c.pool.stopping()
 	case ctx.Err() != nil:

@@ -17,6 +17,9 @@ import (
 	"github.com/annex-gateway/annex/plugins/wasm/meter"
 )
 
+// errTooDeep is why a call ends when its guest calls itself again and again.
+var errTooDeep = errors.New("the guest nests its calls too deep")
+
 // errClosing is why a guest ends when its system is closed under it.
 var errClosing = errors.New("the extension is being stopped")
 
@@ -37,6 +40,7 @@ type guest struct {
 	refills uint64          // times it asked whether it may go on, in the call it runs
 	engine  engineContext   // what the engine is given in place of ctx
 	unseen  uint32          // what host functions have done since somebody looked at the time
+	deep    bool            // the call that it runs has made the engine's stack large
 
 	once    sync.Once
 	stopped chan struct{} // closed when it is to end, whatever it does
@@ -144,6 +148,10 @@ func (g *guest) run(ctx context.Context, b *budget, work func(context.Context) e
 		}
 		g.budget, g.ctx, g.engine.Context = nil, nil, context.Background()
 		g.dead = g.dead || err != nil
+		if g.deep && !g.dead && g.mod != nil {
+			g.session.started(g.mod) // each function that the engine gives has a stack of its own
+		}
+		g.deep = false
 		if err != nil && g.memory.short {
 			err = fmt.Errorf("it was refused more than %d bytes of memory (memoryBytes): %w", g.pool.set.memory, err)
 		}
@@ -227,6 +235,12 @@ func refill(ctx context.Context, _ api.Module, stack []uint64) {
 	}
 	g.check()
 	g.refills++
+	switch depth := stack[0]; {
+	case depth > meter.MaxDepth:
+		panic(trap{errTooDeep})
+	case depth > meter.MaxDepth/16:
+		g.deep = true
+	}
 	stack[0] = meter.Quantum
 }
 

@@ -2,7 +2,6 @@ package wasm
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/experimental"
@@ -20,12 +19,17 @@ type linearMemory struct {
 	limit uint64
 	short bool // the guest asked for more than that; belongs to whoever runs it
 
-	mu    sync.Mutex
 	room  *region
 	size  uint64
-	users int
-	freed bool
+	state atomic.Int64 // who runs in it, and once it is to go freed as well
 }
+
+// freed is what state has more once the memory is to go, gone when it is not
+// there any more.
+const (
+	freed = 1 << 40
+	gone  = 1 << 41
+)
 
 // newMemory makes a memory that can grow up to limit bytes, a multiple of a
 // page, whatever the module declares. Held counts its bytes.
@@ -44,10 +48,9 @@ func newMemory(limit, initial uint64, held *atomic.Int64) (*linearMemory, error)
 // Allocate gives the memory to the one instance that it is for.
 func (m *linearMemory) Allocate(uint64, uint64) experimental.LinearMemory { return m }
 
-// Reallocate gives the memory its new size, or nil where that is too much.
+// Reallocate gives the memory its new size, or nil where that is too much. It
+// is for whoever runs in it.
 func (m *linearMemory) Reallocate(size uint64) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	b := m.room.grow(size)
 	if b == nil {
 		m.short = m.short || size > m.limit
@@ -61,37 +64,33 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 // use keeps the memory where it is until done. It reports whether there is
 // one still.
 func (m *linearMemory) use() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.freed {
-		return false
+	if m.state.Add(1) < freed {
+		return true
 	}
-	m.users++
-	return true
+	m.done()
+	return false
 }
 
 // done is for whoever has called use.
 func (m *linearMemory) done() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.users--
-	m.letGo()
+	if m.state.Add(-1) == freed {
+		m.letGo()
+	}
 }
 
 // Free lets go of the memory. It can be called again.
 func (m *linearMemory) Free() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.freed = true
-	m.letGo()
+	if m.state.Or(freed) == 0 {
+		m.letGo()
+	}
 }
 
+// letGo is for whoever has seen that nobody runs in it. Somebody may just
+// find out that there is none.
 func (m *linearMemory) letGo() {
-	if !m.freed || m.users > 0 || m.room == nil {
-		return
+	if m.state.CompareAndSwap(freed, freed|gone) {
+		m.room.free()
+		m.held.Add(-int64(m.size))
+		m.size = 0
 	}
-	m.room.free()
-	m.room = nil
-	m.held.Add(-int64(m.size))
-	m.size = 0
 }

@@ -99,3 +99,44 @@ func TestTheMemoryOfAThousandGuestsComesBack(t *testing.T) {
 		t.Errorf("after 1000 guests %d bytes more are in use, and there were %d", after, most)
 	}
 }
+
+// manyValues is code that has n values at hand while it calls a function.
+func manyValues(n int, call []byte) []byte {
+	var b []byte
+	for i := range n {
+		b = append(b, cat(constant(int64(4*i)), []byte{0x28, 2, 0})...)
+	}
+	b = append(b, call...)
+	for range n - 1 {
+		b = append(b, 0x6a)
+	}
+	return append(b, 0x1a)
+}
+
+func TestTheStackOfADeepRecursionIsBounded(t *testing.T) {
+	f := newFixture(t, Options{BreakAfter: 1 << 20})
+	self := callFunc(len(allImports()) + 2)
+	for name, g := range map[string]testFunc{
+		"small frames":      {body: self},
+		"frames of locals":  {locals: 9_000, body: cat(self, get(0), drop())},
+		"frames of values":  {body: manyValues(100, self)},
+		"many such values":  {body: manyValues(5_000, self)},
+		"frames in a loop":  {locals: 10, body: loop(self)},
+		"frames and memory": {body: cat(constant(1), []byte{0x40, 0}, drop(), self)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := f.open(t, hostileGuest(g).bytes(), core.WASMSettings{Concurrency: 1, MemoryBytes: 1 << 20})
+			_, most := growth(t, func() {
+				if _, err := c.Do(t.Context(), testMessage(nil)); err == nil {
+					t.Error("no error")
+				} else {
+					t.Log(firstLine(err))
+				}
+			})
+			t.Logf("at most %d MiB", most>>20)
+			if most > 64<<20+aside {
+				t.Errorf("it takes %d MiB", most>>20)
+			}
+		})
+	}
+}

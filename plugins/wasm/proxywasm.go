@@ -126,7 +126,10 @@ func (proxyWASM) link(ctx context.Context, r wazero.Runtime, m *inspect.Module) 
 }
 
 func (proxyWASM) attach(g *guest) session {
-	return &proxyVM{guest: g, turn: make(chan struct{}, 1), gone: make(chan struct{})}
+	return &proxyVM{
+		guest: g, abi: abiOf(g.pool.mod.info), turn: make(chan struct{}, 1), gone: make(chan struct{}),
+		streams: map[uint32]*proxyCall{}, callouts: map[uint32]*callout{}, next: rootID,
+	}
 }
 
 // proxyFunc is a function of the border. All of them give a status.

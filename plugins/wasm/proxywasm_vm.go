@@ -61,8 +61,7 @@ type callback struct {
 // started finds the callbacks.
 func (v *proxyVM) started(m api.Module) {
 	v.mod, v.mem = m, m.Memory()
-	v.callbacks, v.streams, v.callouts = map[string]callback{}, map[uint32]*proxyCall{}, map[uint32]*callout{}
-	v.next = rootID
+	v.callbacks, v.allocator = map[string]callback{}, nil
 	for _, name := range allocators() {
 		if f := m.ExportedFunction(name); f != nil && v.allocator == nil {
 			v.allocator = f
@@ -71,7 +70,6 @@ func (v *proxyVM) started(m api.Module) {
 	for name, def := range m.ExportedFunctionDefinitions() {
 		v.callbacks[name] = callback{m.ExportedFunction(name), len(def.ParamTypes()), len(def.ResultTypes()) > 0}
 	}
-	v.abi = abiOf(v.guest.pool.mod.info)
 }
 
 // has reports whether the guest wants to be called so.

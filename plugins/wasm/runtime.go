@@ -48,7 +48,7 @@ func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*host
 	}
 	err := r.install(ctx, meter.Module, func(ctx context.Context) (wazero.CompiledModule, error) {
 		b := r.NewHostModuleBuilder(meter.Module)
-		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(refill), nil, []api.ValueType{i64}).Export(meter.Function)
+		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(refill), []api.ValueType{i64}, []api.ValueType{i64}).Export(meter.Function)
 		return b.Compile(ctx)
 	})
 	if err != nil {

@@ -23,6 +23,9 @@ const (
 	payForLoop  change = iota // behind a loop's header, for region arg
 	renumber                  // the number of function arg
 	callsHelper               // an instruction, for a call of helper arg
+	goesBack                  // a return out of arg blocks; in a function that counts its depth a branch
+	tailCall                  // the opcode of a tail call; with arg 1 it is none for the engine
+	tailCalled                // behind a tail call that is none for the engine, in arg blocks
 	maxLocals   = 50_000
 )
 
@@ -30,6 +33,7 @@ const (
 type site struct {
 	region int
 	callee uint32
+	tail   bool
 }
 
 // function is one function body, read.
@@ -42,7 +46,10 @@ type function struct {
 	regions []region
 	edits   []edit
 	sites   []site
+	results []byte
 	bounded bool // no loop, and nothing that leaves the module or runs by length
+	reaches bool // has a call through a table
+	deep    bool // counts how deep its calls are
 	first   int  // the loop whose header every call comes by before anything else, 0 for none
 	paid    int64
 	state   paidState
@@ -96,11 +103,11 @@ func (m *module) readCode(s *reader) []byte {
 }
 
 func (m *module) readBody(r *reader, sig signature) function {
-	f := function{code: r.b, regions: []region{{}}, bounded: true}
+	f := function{code: r.b, regions: []region{{}}, results: sig.results, bounded: true}
 	s := scanner{m: m, r: r, f: &f, sig: sig, plain: true}
 	s.readLocals()
 	s.frames = []frame{{arity: len(sig.results), results: len(sig.results)}}
-	s.charge(3 + int64(s.locals)/8)
+	s.charge(3 + int64(s.locals)/8 + max(0, int64(s.locals)-100)/2)
 	for r.err == nil && len(s.frames) > 0 {
 		s.instruction()
 	}
@@ -147,11 +154,11 @@ func (s *scanner) instruction() {
 	case 'n':
 		s.close()
 	case 'j', 't', 'r':
-		s.leave(op, shape)
+		s.leave(op, shape, start)
 	case 'c':
-		s.call(op)
+		s.call(op, start)
 	case 'k':
-		s.callIndirect()
+		s.callIndirect(op, start)
 	case 'x':
 		s.misc(start)
 	case 'v':
@@ -219,7 +226,7 @@ func (s *scanner) label(depth uint32) int {
 	return f.arity
 }
 
-func (s *scanner) leave(op, shape byte) {
+func (s *scanner) leave(op, shape byte, start int) {
 	s.plain = false
 	arity := 0
 	switch shape {
@@ -232,27 +239,36 @@ func (s *scanner) leave(op, shape byte) {
 	case 'r':
 		if op == opReturn {
 			arity = len(s.sig.results)
+			s.edit(start, goesBack, uint32(len(s.frames)-1))
 		}
 	}
 	s.charge(int64(arity))
 }
 
-func (s *scanner) call(op byte) {
+func (s *scanner) call(op byte, start int) {
 	at := s.r.pos
 	f := s.m.function(s.r)
 	if s.r.err != nil {
 		return
 	}
 	s.calls()
-	s.edit(at, renumber, f)
 	sig := s.m.types[s.m.funcs[f]]
+	tail := op == opTailCall
+	if tail {
+		s.f.edits = append(s.f.edits, edit{at: uint32(start), end: uint32(at), what: tailCall, arg: stacked(sig)})
+	}
+	s.edit(at, renumber, f)
+	if tail && stacked(sig) > 0 {
+		s.edit(s.r.pos, tailCalled, uint32(len(s.frames)-1))
+	}
+	s.m.tails = s.m.tails || tail
 	s.charge(int64(len(sig.params) + len(sig.results)))
 	if int(f) < s.m.imported {
 		s.charge(weightHostCall)
 		s.f.bounded = false
 		return
 	}
-	s.f.sites = append(s.f.sites, site{region: s.region, callee: f - uint32(s.m.imported)})
+	s.f.sites = append(s.f.sites, site{region: s.region, callee: f - uint32(s.m.imported), tail: tail})
 }
 
 // calls notes that the code that is read leaves the function.
@@ -263,7 +279,8 @@ func (s *scanner) calls() {
 	}
 }
 
-func (s *scanner) callIndirect() {
+func (s *scanner) callIndirect(op byte, start int) {
+	at := s.r.pos
 	t := s.m.typeIndex(s.r)
 	s.r.u32()
 	if s.r.err != nil {
@@ -272,6 +289,14 @@ func (s *scanner) callIndirect() {
 	s.calls()
 	s.f.bounded = false
 	sig := s.m.types[t]
+	if op == opTailCallIndirect {
+		s.m.tails = true
+		s.f.edits = append(s.f.edits, edit{at: uint32(start), end: uint32(at), what: tailCall, arg: stacked(sig)})
+		if stacked(sig) > 0 {
+			s.edit(s.r.pos, tailCalled, uint32(len(s.frames)-1))
+		}
+	}
+	s.f.reaches = true
 	// Whatever is behind the table may be a function that does not pay.
 	s.charge(unpaidMost + int64(len(sig.params)+len(sig.results)))
 }

@@ -129,7 +129,8 @@ func (a *assembler) pay(local uint32, down byte) {
 		a.i64(int64(down))
 		a.op(opI64ShrU)
 	}
-	a.op(opI64Sub)
+	a.i64(depthBits)
+	a.op(opI64Shl, opI64Sub)
 	a.b = a.m.appendCheck(a.b)
 }
 
@@ -187,7 +188,7 @@ func (a *assembler) pieces(back, source bool, move func()) {
 		}
 		a.step(2, opI32Sub)
 	}
-	a.b = a.m.appendPay(a.b, piece>>bytesShift)
+	a.b = a.m.appendPay(a.b, piece>>bytesShift, 0)
 	a.get(2)
 	a.i32(piece)
 	a.op(opI32GtU)
@@ -253,7 +254,9 @@ func (a *assembler) memoryGrow() signature {
 	a.i64(pageCost)
 	a.op(opI64Mul)
 	a.i64(weightHostCall)
-	a.op(opI64Add, opI64Sub)
+	a.op(opI64Add)
+	a.i64(depthBits)
+	a.op(opI64Shl, opI64Sub)
 	a.b = a.m.appendCheck(a.b)
 	a.get(0)
 	a.op(opMemoryGrow, 0)
@@ -287,7 +290,7 @@ func (a *assembler) tableGrow(table uint32) signature {
 	a.op(opI64GtU, opIf, blockEmpty)
 	a.i32(-1)
 	a.op(opReturn, opEnd)
-	a.b = a.m.appendPay(a.b, weightHostCall)
+	a.b = a.m.appendPay(a.b, weightHostCall, 0)
 	a.pay(1, entriesShift)
 	a.get(0, 1)
 	a.do(opTableGrow, table)

@@ -9,7 +9,7 @@
 // # What the module becomes
 //
 // One mutable global of 64 bits, the fuel, is appended, and one imported
-// function, [Module].[Function] of the type () → i64. Function entries and
+// function, [Module].[Function] of the type (i64) → i64. Function entries and
 // loop headers pay for the code that they lead to, up to the headers of the
 // loops inside; a guest that has no fuel left calls the imported function and
 // goes on with the fuel that this returns, as a rule [Quantum]. The host
@@ -18,6 +18,10 @@
 //
 // Small functions that cannot run long by themselves (no loop, no way out of
 // the module, no recursion) do not pay: whoever calls them pays for them.
+//
+// Functions that calls can come back to count how deep they are, and the host
+// is told when it is asked. [MaxDepth] ends a recursion long before the
+// engine would, whose stack is not the guest's memory and is copied to grow.
 //
 // The fuel starts at zero, so the first thing that a module does, in its
 // start function at the latest, is to ask. What is left over stays for the
@@ -49,14 +53,17 @@ const (
 	// Module is the name of the imported host module. A module that imports
 	// from it is refused.
 	Module = "annex:meter"
-	// Function is the name of the imported function. It has no parameters and
-	// gives the fuel to go on with.
+	// Function is the name of the imported function. It is given how deep the
+	// guest's calls are, and gives the fuel to go on with.
 	Function = "refill"
 	// Quantum is how much fuel a host should give. One unit is about the time
 	// of a simple instruction.
 	Quantum = 200_000
 	// MaxTable is the greatest number of entries that a table can have.
 	MaxTable = 65_536
+	// MaxDepth is how deep a host should let calls be, in units of about 64
+	// bytes of the engine's stack.
+	MaxDepth = 1 << 19
 	// Version changes whenever the same module is rewritten in another way.
-	Version = 1
+	Version = 2
 )

@@ -262,10 +262,13 @@ func TestNamesAreRenumbered(t *testing.T) {
 func FuzzRewrite(f *testing.F) {
 	f.Add(mod())
 	f.Add(runnableWith(4, fn()))
-	f.Add(mod(sec(secDataCount, []byte{0xe0}))) // the engine reads beyond the section
+	f.Add(mod(sec(secDataCount, []byte{0xe0})))              // the engine reads beyond the section
+	f.Add(mod(sec(secCode, []byte{0xff, 0xff, 0xff, 0xff}))) // 2^28-1 functions, so far
 	f.Add(runnableWith(4, fn(opLoop, blockEmpty, 0x0c, 0, opEnd)))
 	f.Add(runnableWith(4, fn(cat(args(), []byte{0xfc, 10, 0, 0})...)))
 	f.Add(runnableWith(4, fn(cat(args(), []byte{opCall, 1})...), fn(opGlobalGet, 0, 0x1a)))
+	f.Add(runnableWith(4, fn(cat(args(), []byte{opCall, 1})...), fn(cat(args(), []byte{opTailCall, 0, opReturn})...)))
+	f.Add(runnableWith(4, fn(cat([]byte{opBlock, blockEmpty, opReturn, opEnd}, args(), []byte{opCall, 0})...)))
 	ctx := context.Background()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		metered, err := Rewrite(b)

@@ -20,6 +20,7 @@ type module struct {
 	tables   []byte   // type of each table, the imported ones first
 	dataLens []uint32 // bytes of each data segment
 	names    []byte   // content of the name section
+	tails    bool     // there are tail calls
 
 	helpers helpers
 }
@@ -170,7 +171,7 @@ func (m *module) rewrite(size int) ([]byte, error) {
 // finish completes the lists that things are appended to.
 func (m *module) finish(out *[numSections][]byte) {
 	h := &m.helpers
-	refill, stub := h.typeOf(m, signature{results: []byte{typeI64}}), h.typeOf(m, signature{})
+	refill, stub := h.typeOf(m, signature{[]byte{typeI64}, []byte{typeI64}}), h.typeOf(m, signature{})
 	types := make([]uint32, len(h.made))
 	for i, made := range h.made {
 		types[i] = h.typeOf(m, made.sig)
@@ -206,8 +207,14 @@ func (m *module) list(n int, elements []byte, more int, added []byte) []byte {
 	return append(append(b, elements...), added...)
 }
 
-// stubBody asks for fuel.
+// stubBody asks for fuel, and tells how deep the guest is. The count stays.
 func (m *module) stubBody() []byte {
-	b := appendU32([]byte{0, opCall}, m.refill())
+	depth := func(b []byte) []byte {
+		b = appendU32(append(b, opGlobalGet), m.fuel())
+		return append(appendS64(append(b, opI64Const), depthMask), opI64And)
+	}
+	b := appendU32(append(depth([]byte{0}), opCall), m.refill())
+	b = append(appendS64(append(b, opI64Const), depthBits), opI64Shl)
+	b = append(depth(b), opI64Or)
 	return append(appendU32(append(b, opGlobalSet), m.fuel()), opEnd)
 }

@@ -40,6 +40,7 @@ func (m *module) settle(bodies []function) {
 		}
 		f.mergeEntry()
 	}
+	m.deepen(bodies)
 }
 
 // mergeBlocks gives what loops cost that nothing goes back to, which are mere
@@ -112,13 +113,7 @@ func (m *module) appendBody(b []byte, f *function) []byte {
 	} else {
 		b = append(appendU32(b, f.ngroups), f.groups...)
 	}
-	if f.state != callerPays && f.first == 0 {
-		cost := f.regions[0].cost
-		if counts {
-			cost += countedMost
-		}
-		b = m.appendPay(b, cost)
-	}
+	b = m.appendEntry(b, f, counts)
 	at := f.begin
 	for _, e := range f.edits {
 		b = append(b, f.code[at:e.at]...)
@@ -130,9 +125,52 @@ func (m *module) appendBody(b []byte, f *function) []byte {
 			b = appendU32(b, m.shifted(e.arg))
 		case callsHelper:
 			b = appendU32(append(b, opCall), m.helper(int(e.arg)))
+		default:
+			b = m.appendWayOut(b, f, e)
 		}
 	}
-	return append(b, f.code[at:]...)
+	b = append(b, f.code[at:]...)
+	if f.deep {
+		b = append(m.appendFall(b, f), opEnd)
+	}
+	return b
+}
+
+// appendEntry pays for a function's entry, and counts it.
+func (m *module) appendEntry(b []byte, f *function, counts bool) []byte {
+	cost, weight := f.regions[0].cost, int64(0)
+	if counts {
+		cost += countedMost
+	}
+	if f.deep {
+		weight = f.weight()
+	}
+	switch {
+	case f.state == callerPays:
+		return b
+	case f.first == 0:
+		b = m.appendPay(b, cost, weight)
+	case f.deep:
+		b = m.appendCount(b, weight)
+	}
+	if f.deep {
+		b = m.appendRise(b, f)
+	}
+	return b
+}
+
+// appendWayOut appends the new form of what leaves a function.
+func (m *module) appendWayOut(b []byte, f *function, e edit) []byte {
+	switch old := f.code[e.at:e.end]; {
+	case !f.deep:
+		return append(b, old...)
+	case e.what == goesBack, e.what == tailCalled:
+		return appendU32(append(b, opBr), e.arg)
+	case e.arg > 0:
+		return append(b, old[0]-opTailCall+opCall)
+	default:
+		return append(m.appendFall(b, f), old...)
+	}
 }
 
 // counted reports whether a loop counts in a local of the function what it
@@ -159,7 +197,7 @@ func (m *module) appendLoopPay(b []byte, f *function, i int) []byte {
 	case !r.again:
 		return b
 	case !f.counted(i):
-		return m.appendPay(b, r.cost)
+		return m.appendPay(b, r.cost, 0)
 	}
 	b = appendU32(append(b, opLocalGet), f.locals)
 	b = append(appendS64(append(b, opI32Const), r.cost), opI32Add)
@@ -167,15 +205,17 @@ func (m *module) appendLoopPay(b []byte, f *function, i int) []byte {
 	b = append(appendS64(append(b, opI32Const), countedMost), opI32GtU, opIf, blockEmpty)
 	b = appendU32(append(b, opGlobalGet), m.fuel())
 	b = appendU32(append(b, opLocalGet), f.locals)
-	b = m.appendCheck(append(b, opI64Extend, opI64Sub))
+	b = append(appendS64(append(b, opI64Extend, opI64Const), depthBits), opI64Shl)
+	b = m.appendCheck(append(b, opI64Sub))
 	b = appendU32(append(b, opI32Const, 0, opLocalSet), f.locals)
 	return append(b, opEnd)
 }
 
-// appendPay takes so much fuel, and asks for more where there is none left.
-func (m *module) appendPay(b []byte, cost int64) []byte {
+// appendPay takes so much fuel, adds to the depth, and asks for more fuel
+// where there is none left.
+func (m *module) appendPay(b []byte, cost, weight int64) []byte {
 	b = appendU32(append(b, opGlobalGet), m.fuel())
-	b = append(appendS64(append(b, opI64Const), cost), opI64Sub)
+	b = append(appendS64(append(b, opI64Const), cost<<depthBits-weight), opI64Sub)
 	return m.appendCheck(b)
 }
 

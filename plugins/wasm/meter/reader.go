@@ -106,8 +106,10 @@ func (r *reader) skipLEB(n int) {
 // count reads the length of a list whose elements take at least one byte.
 func (r *reader) count(what string) int {
 	n := r.u32()
-	if r.err == nil && uint64(n) > uint64(r.left()) {
+	if uint64(n) > uint64(r.left()) {
 		r.fail("%d %s are declared and %d bytes are left", n, what, r.left())
+	}
+	if r.err != nil {
 		return 0
 	}
 	return int(n)

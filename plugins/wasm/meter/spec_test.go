@@ -66,6 +66,12 @@ func allFeatures() api.CoreFeatures {
 
 func newWorld(tb testing.TB, metered bool, limit uint32, refill func() uint64) *world {
 	tb.Helper()
+	return newDeepWorld(tb, metered, limit, func(uint64) uint64 { return refill() })
+}
+
+// newDeepWorld is newWorld with a host that looks at the depth.
+func newDeepWorld(tb testing.TB, metered bool, limit uint32, refill func(depth uint64) uint64) *world {
+	tb.Helper()
 	ctx := context.Background()
 	w := &world{
 		runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(allFeatures()).WithMemoryLimitPages(limit)),
@@ -73,7 +79,7 @@ func newWorld(tb testing.TB, metered bool, limit uint32, refill func() uint64) *
 	}
 	tb.Cleanup(func() { _ = w.runtime.Close(ctx) })
 	_, err := w.runtime.NewHostModuleBuilder(Module).NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = refill() }), nil, []api.ValueType{api.ValueTypeI64}).
+		WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = refill(stack[0]) }), []api.ValueType{api.ValueTypeI64}, []api.ValueType{api.ValueTypeI64}).
 		Export(Function).Instantiate(ctx)
 	if err != nil {
 		tb.Fatal(err)
