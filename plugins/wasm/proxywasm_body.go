@@ -14,6 +14,12 @@ import (
 // chunkBytes is how much of a streaming body a guest is shown at a time.
 const chunkBytes = 32 << 10
 
+// piece is what one reading of a source gave.
+type piece struct {
+	bytes []byte
+	err   error
+}
+
 // bodyHook shows a guest a body on its way: piece by piece as it is pulled
 // through, or whole where the guest holds it back. It belongs to whoever reads
 // the body; the buffer and the trailers are shown on the guest's turn.
@@ -28,7 +34,9 @@ type bodyHook struct {
 	shown    bool   // a callback runs, or the guest holds the buffer back
 	out      []byte // what goes on
 	holding  bool   // the guest said to wait
-	ended    bool   // the source is read to its end, and shown
+	drained  bool   // the source is read to its end, and shown
+	ended    bool   // and all of it may go on
+	pending  chan piece
 	err      error
 	trailers *fields
 	closed   chan struct{}
@@ -76,27 +84,24 @@ func (s *proxyCall) hook(side int, src *core.Body) (*bodyHook, error) {
 // all of it where it is at hand; of a request the beginning, so that the guest
 // can still answer; and where it is held as much as it takes.
 func (h *bodyHook) prime(ctx context.Context, held bool) error {
-	if h.src.Buffered() {
-		return h.whole(ctx)
-	}
-	if h.side == responseSide && !held {
+	atHand := h.src.Buffered()
+	if atHand {
+		b, err := h.src.Bytes(h.limit)
+		if err != nil {
+			return h.fault(err)
+		}
+		if err := h.finish(ctx, bytes.Clone(b)); err != nil {
+			return err
+		}
+	} else if h.side == responseSide && !held {
 		return nil
 	}
-	for len(h.out) == 0 || h.holding {
-		if err := h.step(ctx, h.readWithin); err != nil || h.ended || h.s.over() {
+	for !h.ended && !h.s.over() && (atHand || len(h.out) == 0 || h.holding) {
+		if err := h.step(ctx, false); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// whole shows a body whose bytes are at hand.
-func (h *bodyHook) whole(ctx context.Context) error {
-	b, err := h.src.Bytes(h.limit)
-	if err != nil {
-		return h.fault(err)
-	}
-	return h.finish(ctx, bytes.Clone(b))
 }
 
 // body is what goes on in place of the source.
@@ -157,8 +162,7 @@ func (h *bodyHook) pull() error {
 		case <-ctx.Done():
 		}
 	}()
-	err := h.step(ctx, func(_ context.Context, b []byte) (int, error) { return h.in.Read(b) })
-	if err != nil {
+	if err := h.step(ctx, true); err != nil {
 		return h.s.fault(ctx, err)
 	}
 	if r := h.s.answered(); r != nil {
@@ -186,47 +190,70 @@ func (h *bodyHook) Close() error {
 	return h.src.Close()
 }
 
-// step reads one piece and shows it. Where the guest holds the body back and
-// waits for something else, that is waited for first.
-func (h *bodyHook) step(ctx context.Context, read func(context.Context, []byte) (int, error)) error {
-	if h.holding && !h.s.idle() {
-		if err := h.wait(ctx, false); err != nil || h.s.over() || !h.holding {
-			return err
+// step reads one piece and shows it, or lets go on what was held back,
+// whichever comes first. A guest that holds a body back is shown more of it
+// all the same: that is how it gathers one. Patient says that the reading may
+// take as long as it takes where nothing else can happen.
+func (h *bodyHook) step(ctx context.Context, patient bool) error {
+	p, got, err := h.next(ctx, patient)
+	switch {
+	case err != nil:
+		return err
+	case !got:
+		return h.letGo(ctx)
+	case p.err == nil:
+		return h.show(ctx, p.bytes, false)
+	case errors.Is(p.err, io.EOF):
+		return h.finish(ctx, p.bytes)
+	}
+	return h.fault(p.err)
+}
+
+// next reads one piece. It gives none where something else happened first
+// that lets the body go on.
+func (h *bodyHook) next(ctx context.Context, patient bool) (p piece, got bool, err error) {
+	read := func(in io.Reader) piece {
+		b := make([]byte, chunkBytes)
+		n, err := in.Read(b)
+		return piece{b[:n], err}
+	}
+	if !h.drained && h.pending == nil {
+		h.open()
+		if patient && !h.holding {
+			return read(h.in), true, nil
+		}
+		ch, in := make(chan piece, 1), h.in
+		go func() { ch <- read(in) }()
+		h.pending = ch
+	}
+	for !h.s.over() && (!h.holding || h.s.halted(h.side)) {
+		select {
+		case p = <-h.pending:
+			h.pending = nil
+			return p, true, nil
+		case <-h.s.wake[h.side]:
+		case <-h.s.vm.gone:
+			return p, false, errVMGone
+		case <-ctx.Done():
+			return p, false, context.Cause(ctx)
 		}
 	}
-	h.open()
-	piece := make([]byte, chunkBytes)
-	n, err := read(ctx, piece)
-	switch {
-	case err == nil:
-		return h.show(ctx, piece[:n], false)
-	case errors.Is(err, io.EOF):
-		return h.finish(ctx, piece[:n])
-	}
-	return h.fault(err)
+	return p, false, nil
 }
 
-// readWithin reads for as long as ctx lasts.
-func (h *bodyHook) readWithin(ctx context.Context, b []byte) (int, error) {
-	type result struct {
-		n   int
-		err error
+// letGo lets go on what the guest held back, unless it has ended the call.
+func (h *bodyHook) letGo(ctx context.Context) error {
+	if h.s.over() {
+		return nil
 	}
-	got, in := make(chan result, 1), h.in
-	go func() {
-		n, err := in.Read(b)
-		got <- result{n, err}
-	}()
-	select {
-	case r := <-got:
-		return r.n, r.err
-	case <-ctx.Done():
-		h.err = core.ErrBodyTaken // somebody still reads it
-		return 0, context.Cause(ctx)
-	}
+	return h.s.vm.enter(ctx, h.s, func(context.Context) error {
+		h.release()
+		h.ended = h.drained
+		return nil
+	})
 }
 
-// finish shows the last piece and the trailers, and waits until all may go on.
+// finish shows the last piece and the trailers.
 func (h *bodyHook) finish(ctx context.Context, last []byte) error {
 	trailer := h.src.Trailer()
 	tail := [...]string{"proxy_on_request_trailers", "proxy_on_response_trailers"}[h.side]
@@ -237,16 +264,11 @@ func (h *bodyHook) finish(ctx context.Context, last []byte) error {
 		}
 	}
 	if trailing {
-		if err := h.showTrailers(ctx, tail, trailer); err != nil || h.s.over() {
+		if err := h.showTrailers(ctx, tail, trailer); err != nil {
 			return err
 		}
 	}
-	for h.holding && !h.s.over() {
-		if err := h.wait(ctx, true); err != nil {
-			return err
-		}
-	}
-	h.ended = true
+	h.drained, h.ended = true, !h.holding
 	return nil
 }
 
@@ -259,7 +281,7 @@ func (h *bodyHook) show(ctx context.Context, piece []byte, last bool) error {
 	return h.s.vm.enter(ctx, h.s, func(ctx context.Context) error {
 		h.buffer = append(h.buffer, piece...)
 		h.shown = true
-		action, err := h.s.vm.invoke(ctx, name, actionContinue, h.s.id, uint32(len(h.buffer)), flagOf(last))
+		action, err := h.s.ask(ctx, h.side, name, uint32(len(h.buffer)), flagOf(last))
 		if action == actionDiscard && h.s.vm.abi == forkedABI {
 			h.buffer = nil
 		}
@@ -273,7 +295,7 @@ func (h *bodyHook) showTrailers(ctx context.Context, name string, trailer http.H
 		h.trailers = &fields{rules: trailerRules(), orig: core.HeaderOf(trailer.Clone())}
 		h.shown = true
 		n := len(h.s.pairs(h.trailers, mapOf(h.side)+1))
-		action, err := h.s.vm.invoke(ctx, name, actionContinue, h.s.id, uint32(n))
+		action, err := h.s.ask(ctx, h.side, name, uint32(n))
 		h.settle(action)
 		return err
 	})
@@ -281,8 +303,7 @@ func (h *bodyHook) showTrailers(ctx context.Context, name string, trailer http.H
 
 // settle does what the guest said is to happen next.
 func (h *bodyHook) settle(action uint32) {
-	h.holding = action != actionContinue && !h.s.replied
-	h.s.pause(h.side, h.holding)
+	h.holding = h.s.pause(h.side, action != actionContinue)
 	if !h.holding {
 		h.release()
 	}
@@ -292,27 +313,6 @@ func (h *bodyHook) settle(action uint32) {
 func (h *bodyHook) release() {
 	h.holding, h.shown = false, false
 	h.out, h.buffer = append(h.out, h.buffer...), nil
-}
-
-// wait waits for what the guest waits for: until the body may go on or, unless
-// it has come to its end, nothing is under way any more.
-func (h *bodyHook) wait(ctx context.Context, end bool) error {
-	for h.s.halted(h.side) && (end || !h.s.idle()) {
-		select {
-		case <-h.s.wake:
-		case <-h.s.vm.gone:
-			return errVMGone
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	if h.s.halted(h.side) || h.s.over() {
-		return nil
-	}
-	return h.s.vm.enter(ctx, h.s, func(context.Context) error {
-		h.release()
-		return nil
-	})
 }
 
 // fault words an error for the caller to see.

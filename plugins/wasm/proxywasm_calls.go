@@ -39,17 +39,20 @@ func (v *proxyVM) httpCall(_ context.Context, p params) status {
 	return v.putU32(p.u32(9), v.send(c)) //nolint:contextcheck // the answer comes after this callback
 }
 
-// fill reads method, path, host and header of a call.
+// fill reads method, path, host and header of a call. All of the first three
+// must be there; without a host in its field the place is asked by its own
+// name.
 func (c *callRequest) fill(fields []pair) bool {
+	named := false
 	for _, f := range fields {
-		switch name := strings.ToLower(f.name); name {
-		case ":method":
+		switch name := strings.ToLower(f.name); {
+		case name == ":method":
 			c.method = f.value
-		case ":path":
+		case name == ":path":
 			c.target = f.value
-		case ":authority", "host":
-			c.host = f.value
-		case ":scheme":
+		case name == ":authority", name == "host":
+			c.host, named = f.value, true
+		case strings.HasPrefix(name, ":"): // what the place cannot be told
 		default:
 			canonical := fieldName([]byte(name))
 			if canonical == "" || !validValue([]byte(f.value)) {
@@ -58,7 +61,7 @@ func (c *callRequest) fill(fields []pair) bool {
 			c.header[canonical] = append(c.header[canonical], f.value)
 		}
 	}
-	return token(c.method) && authority(c.host) && strings.HasPrefix(c.target, "/") && plainASCII(c.target)
+	return token(c.method) && named && (c.host == "" || authority(c.host)) && strings.HasPrefix(c.target, "/") && plainASCII(c.target)
 }
 
 // send starts a call on behalf of the active context.
@@ -73,8 +76,12 @@ func (v *proxyVM) send(c callRequest) uint32 {
 	ctx, cancel := context.WithCancel(context.Background())
 	out := &callout{stream: v.active, cancel: cancel}
 	v.callouts[id] = out
-	if out.stream != nil {
-		out.stream.change(func() { out.stream.waits++; out.stream.asked = true })
+	v.pending.Add(1)
+	if s := v.entered; s != nil { // the context that is active may be another one
+		s.change(func() { s.asked = true })
+	}
+	if s := out.stream; s != nil {
+		s.change(func() { s.asked = true })
 	}
 	v.fleet.later(func() error {
 		defer cancel()
@@ -94,13 +101,11 @@ func (v *proxyVM) send(c callRequest) uint32 {
 // deliver tells the guest what came back, unless the call that waited for it
 // is over. It is told in the root context, whichever context has asked.
 func (v *proxyVM) deliver(id uint32, out *callout, r *callResult) error {
+	defer v.pending.Add(-1) // not before the callback has had its say
 	return v.enter(context.Background(), nil, func(ctx context.Context) error {
 		delete(v.callouts, id)
-		if s := out.stream; s != nil {
-			defer s.change(func() { s.waits-- })
-			if v.streams[s.id] != s {
-				return nil
-			}
+		if s := out.stream; s != nil && v.streams[s.id] != s {
+			return nil
 		}
 		v.inCall = r
 		_, err := v.invoke(ctx, "proxy_on_http_call_response", 0, rootID, id, uint32(len(r.header)), uint32(len(r.body)), uint32(len(r.trailer)))

@@ -145,7 +145,7 @@ func (v *proxyVM) continueStream(_ context.Context, p params) status {
 		return statusUnimplemented
 	}
 	s := v.active
-	s.change(func() { s.paused[side] = false })
+	s.change(func() { s.paused[side], s.going[side] = false, true })
 	return statusOK
 }
 

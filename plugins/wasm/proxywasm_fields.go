@@ -3,7 +3,6 @@ package wasm
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 )
@@ -318,10 +317,17 @@ func (s *proxyCall) rewrite(name, value string) status {
 	return statusOK
 }
 
-// authority reports whether s can stand as a host and port.
+// authority reports whether s can stand as a host and port. Plugins make up
+// names for hosts that stand for a route, so it need not be one that could be
+// dialled.
 func authority(s string) bool {
-	u, err := url.Parse("//" + s)
-	return err == nil && s != "" && u.Host == s && plainASCII(s)
+	for _, c := range []byte(s) {
+		letter := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && strings.IndexByte("-._~!$&'()*+,;=:[]%", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // token reports whether s is a word such as a method.

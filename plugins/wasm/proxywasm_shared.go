@@ -68,12 +68,6 @@ func (h *shared) set(key string, value []byte, cas uint32) status {
 	return statusOK
 }
 
-func (h *shared) hasQueues() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.queues) > 0
-}
-
 // register opens a queue for a guest, or resolves it, where owner is nil.
 func (h *shared) register(name string, owner *proxyVM) (uint32, bool) {
 	h.mu.Lock()
@@ -162,6 +156,7 @@ func (v *proxyVM) registerQueue(_ context.Context, p params) status {
 	if !ok {
 		return statusInternalFailure
 	}
+	v.listens.Store(true)
 	return v.putU32(p.u32(2), id)
 }
 

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -176,6 +177,7 @@ func TestBodiesOfProxyWASMGuests(t *testing.T) {
 		{"replace a piece", "middle", func() *core.Body { return core.BytesBody([]byte("hello")) }, "h__lo", ""},
 		{"sizes and pieces", "body-read", func() *core.Body { return core.BytesBody([]byte("hello")) }, "0 5ell|0", ""},
 		{"a stream is shown piece by piece", "append", func() *core.Body { return streamOf("one", "two") }, "one+two++", ""},
+		{"who says that it goes on, and then to wait, goes on", "go-on-and-pause", func() *core.Body { return streamOf("one", "two") }, "onetwo", ""},
 		{"a stream that is held back grows until its end", "hold", func() *core.Body { return streamOf("one", "two") }, "[3:0 6:0 6:1 onetwo]", ""},
 		{"a body at hand is shown once", "hold", func() *core.Body { return core.BytesBody([]byte("hello")) }, "[5:1 hello]", ""},
 		{"trailers come behind the body", "", func() *core.Body { return core.BytesBody([]byte("hello")).WithTrailer(sum) }, "hello", "abc"},
@@ -296,6 +298,14 @@ func TestAPausedCallWaitsAndOthersGoOn(t *testing.T) {
 	t.Run("a callout's answer lets it go on", func(t *testing.T) {
 		passed, _, _ := carry(t, c, ask("call", "there", "/fast"), theirs)
 		if got := passed.Request.Header.Get("X-Called"); got != `root 1, 202, there.test guest, "POST question"` {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("without a host it asks the place itself for it", func(t *testing.T) {
+		m := ask("call", "there", "/fast")
+		m.Request.Header = m.Request.Header.With("X-Authority", "none")
+		passed, _, _ := carry(t, c, m, theirs)
+		if got := passed.Request.Header.Get("X-Called"); got != fmt.Sprintf(`root 1, 202, %s guest, "POST question"`, strings.TrimPrefix(there.URL, "http://")) {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -45,11 +45,11 @@ type proxyCall struct {
 
 	mu     sync.Mutex // guards what follows
 	paused [2]bool
+	going  [2]bool        // told to go on, since its last callback began
 	local  *core.Response // the guest's own answer
 	closed bool           // the guest wants the call to end without one
-	waits  int            // callouts that have not come back
 	asked  bool           // there were callouts
-	wake   chan struct{}
+	wake   [2]chan struct{}
 	state  int
 }
 
@@ -62,7 +62,8 @@ func (c *Conn) beginStream(ctx context.Context) (*proxyCall, error) {
 		}
 		return nil, err
 	}
-	s := &proxyCall{conn: c, vm: vm, wake: make(chan struct{}, 1), began: time.Now()}
+	s := &proxyCall{conn: c, vm: vm, began: time.Now()}
+	s.wake = [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}
 	s.life, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -196,7 +197,7 @@ func (s *proxyCall) show(ctx context.Context, side int, hook *bodyHook, first fu
 			fields, name = &s.x.res, "proxy_on_response_headers"
 		}
 		n := len(s.pairs(fields, mapOf(side)))
-		action, err := s.vm.invoke(ctx, name, actionContinue, s.id, uint32(n), flagOf(hook == nil))
+		action, err := s.ask(ctx, side, name, uint32(n), flagOf(hook == nil))
 		if action == actionContinueFork && s.vm.abi == forkedABI {
 			action = actionContinue
 		}
@@ -227,7 +228,7 @@ func (s *proxyCall) rest(ctx context.Context, side int, hook *bodyHook, stop *bo
 			return nil
 		}
 		select {
-		case <-s.wake:
+		case <-s.wake[side]:
 		case <-s.vm.gone:
 			return errVMGone
 		case <-ctx.Done():
@@ -237,29 +238,30 @@ func (s *proxyCall) rest(ctx context.Context, side int, hook *bodyHook, stop *bo
 	return nil
 }
 
-// idle reports whether nothing is under way that could make a paused call go
-// on: no callout, no tick, no queue.
-func (s *proxyCall) idle() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.waits == 0 && !s.vm.timer.running() && !s.vm.fleet.shared.hasQueues()
-}
-
-// hopeless reports whether nothing ever could. A guest that asked others and
-// does not go on is not one of these: it must not be passed by with a body.
+// hopeless reports whether nothing could ever make a paused call go on: no
+// callout, no tick, no queue. A guest that waits for any of these must not be
+// passed by with a body, also where another call has begun the callout.
 func (s *proxyCall) hopeless() bool {
-	if !s.idle() {
-		return false
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.asked
+	return !s.asked && s.vm.pending.Load() == 0 && !s.vm.timer.running() && !s.vm.listens.Load()
 }
 
-func (s *proxyCall) pause(side int, on bool) {
+// pause makes a side wait, or not, and tells whether it does. Who was told to
+// go on while the callback ran does not wait, nor does a guest's own answer.
+func (s *proxyCall) pause(side int, on bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.paused[side] = on && !s.replied
+	s.paused[side] = on && !s.replied && !s.going[side]
+	return s.paused[side]
+}
+
+// ask shows the guest a part of one side, and gives what is to happen next.
+func (s *proxyCall) ask(ctx context.Context, side int, callback string, args ...uint32) (action uint32, err error) {
+	s.mu.Lock()
+	s.going[side] = false
+	s.mu.Unlock()
+	return s.vm.invoke(ctx, callback, actionContinue, append([]uint32{s.id}, args...)...)
 }
 
 // halted reports whether a side waits: a guest's own answer ends all waiting.
@@ -281,9 +283,11 @@ func (s *proxyCall) change(f func()) {
 	s.mu.Lock()
 	f()
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	for _, w := range s.wake {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -31,6 +31,9 @@ type proxyVM struct {
 	gone  chan struct{} // closed when the guest has ended
 	calls atomic.Int64  // that it carries
 
+	pending atomic.Int64 // callouts whose answers the guest has not been told
+	listens atomic.Bool  // it has registered a queue
+
 	mod        api.Module
 	mem        api.Memory
 	allocator  api.Function
@@ -41,7 +44,8 @@ type proxyVM struct {
 	more     chan struct{}         // from when the plugin is asked whether it is done, until it is
 	streams  map[uint32]*proxyCall // by context id
 	next     uint32                // the last context id that was given
-	active   *proxyCall            // whose callback runs; nil for the root context
+	entered  *proxyCall            // whose callback runs; nil for the root context
+	active   *proxyCall            // what the functions are about: the same, until the guest says otherwise
 	finished []*proxyCall          // said proxy_done, and are to be ended when the callback is over
 	config   []byte                // what VM or plugin configuration stands for now
 	starting bool                  // vm_start or configure runs
@@ -112,7 +116,7 @@ func (v *proxyVM) enter(ctx context.Context, s *proxyCall, work func(context.Con
 	if v.dead {
 		return errVMGone
 	}
-	v.active = s
+	v.entered, v.active = s, s
 	ctx = context.WithoutCancel(ctx)
 	err := v.guest.run(ctx, &budget{left: v.guest.pool.set.deadline}, func(ctx context.Context) error {
 		if err := work(ctx); err != nil {
@@ -120,7 +124,7 @@ func (v *proxyVM) enter(ctx context.Context, s *proxyCall, work func(context.Con
 		}
 		return v.endFinished(ctx)
 	})
-	v.active, v.inCall, v.finished = nil, nil, nil
+	v.entered, v.active, v.inCall, v.finished = nil, nil, nil, nil
 	if err != nil {
 		v.end(ctx)
 	}
@@ -169,7 +173,7 @@ func (v *proxyVM) close(ctx context.Context) {
 
 // underWay reports whether anything could still call the plugin.
 func (v *proxyVM) underWay() bool {
-	return len(v.callouts) > 0 || v.timer.running() || v.fleet.shared.hasQueues()
+	return len(v.callouts) > 0 || v.timer.running() || v.listens.Load()
 }
 
 // lastWord says that the plugin has nothing left to do, once it was asked. It

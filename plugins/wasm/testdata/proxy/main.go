@@ -71,10 +71,13 @@ func onTick(uint32) {
 	proxyIncrement(ticks, 1)
 	for _, id := range late {
 		proxySetContext(id)
-		if calls[id] != nil && calls[id].test == "resume-by-tick" {
+		switch c := calls[id]; {
+		case c != nil && c.answer == "piece-by-tick":
+			proxyContinue(1)
+		case c != nil && c.test == "resume-by-tick":
 			proxyReplace(request, "x-resumed", "tick")
 			proxyContinue(0)
-		} else {
+		default:
 			proxyDone()
 		}
 	}
@@ -265,9 +268,19 @@ var tests = map[string]func(id, n, end uint32) uint32{
 }
 
 func dispatch(id, _, _ uint32) uint32 {
-	header := encode([2]string{":method", "POST"}, [2]string{":path", value(request, "x-path")}, [2]string{":authority", "there.test"}, [2]string{"x-from", "guest"})
+	authority := "there.test"
+	if value(request, "x-authority") == "none" {
+		authority = ""
+	}
+	header := encode([2]string{":method", "POST"}, [2]string{":path", value(request, "x-path")}, [2]string{":authority", authority},
+		[2]string{":odd", "1"}, [2]string{"x-from", "guest"})
+	cluster := value(request, "x-cluster")
+	if value(request, "x-as") == "root" {
+		proxySetContext(root)
+		defer proxySetContext(id)
+	}
 	token, status := number(func(at unsafe.Pointer) uint32 {
-		return proxyHTTPCall(value(request, "x-cluster"), header, "question", "", 5000, at)
+		return proxyHTTPCall(cluster, header, "question", "", 5000, at)
 	})
 	if status != 0 {
 		return answer(fmt.Sprint("refused ", status))
@@ -278,10 +291,11 @@ func dispatch(id, _, _ uint32) uint32 {
 
 //go:wasmexport proxy_on_request_body
 func onRequestBody(id, size, end uint32) uint32 {
-	return onBody(calls[id], calls[id].test, request, size, end)
+	return onBody(id, calls[id].test, request, size, end)
 }
 
-func onBody(c *call, what string, kind, size, end uint32) uint32 {
+func onBody(id uint32, what string, kind, size, end uint32) uint32 {
+	c := calls[id]
 	side := kind / 2 // the number of the buffer too
 	text, _ := buffer(side, 0, size)
 	c.chunks = append(c.chunks, fmt.Sprintf("%d:%d", size, end))
@@ -294,16 +308,20 @@ func onBody(c *call, what string, kind, size, end uint32) uint32 {
 		proxySetBuffer(side, 0, size, strings.ToUpper(text))
 	case "middle":
 		proxySetBuffer(side, 1, 2, "__")
+	case "piece-by-tick":
+		if end == 0 {
+			late = append(late, id)
+			return pause
+		}
 	case "pause", "hold":
 		if end == 0 {
 			return pause
 		}
 		proxySetBuffer(side, 0, size, fmt.Sprintf("[%s %s]", strings.Join(c.chunks, " "), text))
 		proxyReplace(kind, "x-held", "yes")
-	case "body-call":
-		if end == 0 {
-			return cont
-		}
+	case "go-on-and-pause":
+		proxyContinue(side)
+		return pause
 	case "body-answer":
 		if strings.Contains(text, "bad") {
 			proxySendLocal(403, "", "not with that body", "", -1)
@@ -353,7 +371,7 @@ func onResponseHeaders(id, n, end uint32) uint32 {
 
 //go:wasmexport proxy_on_response_body
 func onResponseBody(id, size, end uint32) uint32 {
-	return onBody(calls[id], calls[id].answer, response, size, end)
+	return onBody(id, calls[id].answer, response, size, end)
 }
 
 //go:wasmexport proxy_on_response_trailers
