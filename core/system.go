@@ -78,6 +78,7 @@ type WASMSettings struct {
 	DeadlineMS  int64           // guest time of one call; default 100 ms
 	StartMS     int64           `json:",omitempty"` // guest time of a start; default 5 s
 	Concurrency int             // guests at once; default 4 times the processors
+	LogLines    int             `json:",omitempty"` // of the log in a second; default 100
 	Rewrite     bool            // may change the method and the path of a request
 
 	Border   string            `json:",omitempty"` // "http-wasm", "proxy-wasm" or "annex"; default: what the module is written for

@@ -177,7 +177,7 @@ func (h *house) openAccessLog() (io.Writer, error) {
 func (h *house) kinds(ctx context.Context, host core.Host) ([]core.Kind, error) {
 	modules, err := wasm.New(ctx, host, wasm.Options{
 		CacheDir: filepath.Join(h.Data, "wasm-cache"), Inspect: inspect.Limits{Bytes: int(h.Limits.Module)},
-		MaxMemoryBytes: h.WASM.MaxMemory, MaxDeadline: h.WASM.MaxDeadline, MaxStart: h.WASM.MaxStart, MaxConcurrency: h.WASM.MaxConcurrency,
+		MaxMemoryBytes: h.WASM.MaxMemory, MaxDeadline: h.WASM.MaxDeadline, MaxStart: h.WASM.MaxStart, MaxConcurrency: h.WASM.MaxConcurrency, MaxLogLines: h.WASM.MaxLogLines,
 		Compiler: compilerProgram(), CompileTimeout: h.WASM.CompileTimeout, BodyBytes: h.Limits.BufferedBody,
 		Guard: h.dialPolicy().Guard, Trust: h.trust.Pool,
 	})

@@ -55,7 +55,7 @@ func interesting(r *rand.Rand) uint64 {
 }
 
 func TestNoPointerOfAGuestMakesTheHostPanic(t *testing.T) {
-	f := newFixture(t, Options{LogLines: 1})
+	f := newFixture(t, Options{MaxLogLines: 1})
 	c := f.open(t, guestModule(next, map[int]string{0: "x-a", 64: "value /uri"}, nil, nil), core.WASMSettings{})
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 30_000 {
@@ -70,7 +70,7 @@ func TestNoPointerOfAGuestMakesTheHostPanic(t *testing.T) {
 }
 
 func FuzzHostCalls(f *testing.F) {
-	fix := newFixture(f, Options{LogLines: 1})
+	fix := newFixture(f, Options{MaxLogLines: 1})
 	c := fix.open(f, guestModule(next, map[int]string{0: "x-a", 64: "value /uri"}, nil, nil), core.WASMSettings{Rewrite: true})
 	f.Add(uint8(5), false, uint64(0), uint64(0), uint64(3), uint64(64), uint64(5))
 	f.Fuzz(func(t *testing.T, function uint8, responding bool, p0, p1, p2, p3, p4 uint64) {

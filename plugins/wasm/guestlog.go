@@ -4,12 +4,23 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // maxLogLine is the greatest length of a line that a guest may log.
-const maxLogLine = 4 << 10
+const maxLogLine = 32 << 10
+
+// logText makes a line of what a guest gave: the first bytes of so many.
+func logText(first []byte, of uint32) string {
+	text := strings.ToValidUTF8(string(first), "\uFFFD")
+	if cut := int64(of) - int64(len(first)); cut > 0 {
+		text += fmt.Sprintf(" … (%d more bytes)", cut)
+	}
+	return text
+}
 
 // guestLog writes what guests of one system say into the host's log, no more
 // than so many lines in a second.
@@ -21,7 +32,9 @@ type guestLog struct {
 	mu      sync.Mutex
 	second  int64
 	lines   int
-	dropped int
+	dropped int // since the last line that was written
+
+	allDropped atomic.Uint64
 }
 
 func (l *guestLog) enabled(ctx context.Context, level slog.Level) bool {
@@ -33,7 +46,6 @@ func (l *guestLog) write(ctx context.Context, level slog.Level, requestID, text 
 	if !ok {
 		return
 	}
-	text = text[:min(len(text), maxLogLine)]
 	if dropped > 0 {
 		l.ring.add(slog.LevelWarn, "", fmt.Sprintf("%d lines were dropped: the extension logs too much", dropped))
 		l.log.WarnContext(ctx, "the extension logs too much; lines were dropped", "dropped", dropped)
@@ -55,6 +67,7 @@ func (l *guestLog) admit(now int64) (dropped int, ok bool) {
 	}
 	if l.lines >= l.limit {
 		l.dropped++
+		l.allDropped.Add(1)
 		return 0, false
 	}
 	l.lines++

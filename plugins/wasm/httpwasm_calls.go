@@ -3,7 +3,6 @@ package wasm
 import (
 	"log/slog"
 	"net/netip"
-	"strings"
 )
 
 // enableFeatures gives what is on afterwards, as guests written for other
@@ -44,7 +43,7 @@ func (h *handler) log(p params) uint64 {
 	if !ok {
 		return 0
 	}
-	h.guest.pool.log.write(h.guest.ctx, l, h.callID(), strings.ToValidUTF8(string(b), "\uFFFD"))
+	h.guest.pool.log.write(h.guest.ctx, l, h.callID(), logText(b, p.u32(2)))
 	return 0
 }
 

@@ -22,6 +22,7 @@ type Options struct {
 	MaxDeadline    time.Duration  // greatest time limit a registration may ask for; default 10 s
 	MaxStart       time.Duration  // greatest time for a start that a registration may ask for; default 60 s
 	MaxConcurrency int            // greatest number of guests a registration may ask for; default 256
+	MaxLogLines    int            // greatest number of lines in a second that a registration may ask for; default 10,000
 	Compiler       []string       // a program that calls RunCompiler, to compile apart; needs CacheDir; default: compile in this process
 	CompileMemory  int64          // of that program; default 2 GiB
 	CompileTimeout time.Duration  // default 60 s
@@ -29,7 +30,6 @@ type Options struct {
 	Grace          time.Duration  // longest wait of Close for calls in flight; default 30 s
 	Idle           time.Duration  // a guest unused for so long is given up, unless it is the last; default 1 min
 	BodyBytes      int64          // greatest body that is buffered; default 10 MiB
-	LogLines       int            // of one system in a second; default 100
 	StateBytes     int64          // kept for one annex system in the store; default 1 MiB
 	SharedBytes    int64          // shared data and queues of one proxy-wasm system; default 8 MiB
 	BreakAfter     int            // failures in a row that put a module into quarantine; default 5
@@ -49,13 +49,13 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxDeadline, 10*time.Second)
 	setDefault(&o.MaxStart, time.Minute)
 	setDefault(&o.MaxConcurrency, 256)
+	setDefault(&o.MaxLogLines, 10_000)
 	setDefault(&o.CompileMemory, 2<<30)
 	setDefault(&o.CompileTimeout, time.Minute)
 	setDefault(&o.Wait, 10*time.Second)
 	setDefault(&o.Grace, 30*time.Second)
 	setDefault(&o.Idle, time.Minute)
 	setDefault(&o.BodyBytes, 10<<20)
-	setDefault(&o.LogLines, 100)
 	setDefault(&o.StateBytes, 1<<20)
 	setDefault(&o.SharedBytes, 8<<20)
 	setDefault(&o.BreakAfter, 5)
@@ -210,6 +210,7 @@ type settings struct {
 	deadline    time.Duration
 	start       time.Duration
 	concurrency int
+	logLines    int // in a second
 	rewrite     bool
 	border      string // the registration says so; empty: the module alone does
 	vmConfig    []byte // of the proxy-wasm border, as rootID
@@ -227,6 +228,7 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	setDefault(&w.DeadlineMS, min(100, k.opts.MaxDeadline.Milliseconds()))
 	setDefault(&w.StartMS, min(5_000, k.opts.MaxStart.Milliseconds()))
 	setDefault(&w.Concurrency, min(4*runtime.GOMAXPROCS(0), k.opts.MaxConcurrency))
+	setDefault(&w.LogLines, min(100, k.opts.MaxLogLines))
 	switch {
 	case !validDigest(w.Module):
 		return settings{}, core.Errorf(core.Invalid, "module %q: the digest of an uploaded module is needed, as sha256: and 64 hexadecimal digits", w.Module)
@@ -238,6 +240,8 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 		return settings{}, core.Errorf(core.Invalid, "startMs %d: 1 to %d are allowed; the operator sets the most with wasm.maxStart", w.StartMS, k.opts.MaxStart.Milliseconds())
 	case w.Concurrency < 1 || w.Concurrency > k.opts.MaxConcurrency:
 		return settings{}, core.Errorf(core.Invalid, "concurrency %d: 1 to %d are allowed; the operator sets the most with wasm.maxConcurrency", w.Concurrency, k.opts.MaxConcurrency)
+	case w.LogLines < 1 || w.LogLines > k.opts.MaxLogLines:
+		return settings{}, core.Errorf(core.Invalid, "logLinesPerSecond %d: 1 to %d are allowed; the operator sets the most with wasm.maxLogLines", w.LogLines, k.opts.MaxLogLines)
 	}
 	switch w.FailurePolicy {
 	case "", core.FailClosed, core.FailOpen:
@@ -250,7 +254,7 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	}
 	return settings{
 		id: sys.ID, name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: plainConfig(w.Config), memory: w.MemoryBytes,
-		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, start: time.Duration(w.StartMS) * time.Millisecond, concurrency: w.Concurrency, rewrite: w.Rewrite,
+		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, start: time.Duration(w.StartMS) * time.Millisecond, concurrency: w.Concurrency, logLines: w.LogLines, rewrite: w.Rewrite,
 		border: w.Border, vmConfig: plainConfig(w.VMConfig), rootID: w.RootID, clusters: at,
 		open: w.FailurePolicy == core.FailOpen,
 	}, nil

@@ -37,6 +37,7 @@ func TestKindKeepsThePromisesOfTheDoor(t *testing.T) {
 			"too much time":           f.system(module, core.WASMSettings{DeadlineMS: 3_600_000}),
 			"too many guests":         f.system(module, core.WASMSettings{Concurrency: 1 << 20}),
 			"no time":                 f.system(module, core.WASMSettings{DeadlineMS: -1}),
+			"too many lines":          f.system(module, core.WASMSettings{LogLines: 1 << 20}),
 			"too long a start":        f.system(module, core.WASMSettings{StartMS: 3_600_000}),
 			"an unknown policy":       f.system(module, core.WASMSettings{FailurePolicy: "ajar"}),
 		},
@@ -288,14 +289,18 @@ func TestAGuestIsToldWhenThereIsNoAnswer(t *testing.T) {
 }
 
 func TestAGuestCannotFloodTheLog(t *testing.T) {
-	f := newFixture(t, Options{LogLines: 3})
+	f := newFixture(t, Options{})
 	many := cat(constant(1000), set(0), []byte{0x03, 0x40}, host("log", 0, 0, 5), get(0), constant(1), []byte{0x6b, 0x22, 0x00, 0x0d, 0x00, 0x0b})
-	c := f.open(t, guestModule(ending, map[int]string{0: "hello"}, many, nil), core.WASMSettings{})
+	c := f.open(t, guestModule(ending, map[int]string{0: "hello"}, many, nil), core.WASMSettings{LogLines: 3})
 	if _, err := c.Do(t.Context(), testMessage(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(f.host.log(), "text=hello"); n < 3 || n > 9 {
+	n := strings.Count(f.host.log(), "text=hello")
+	if n < 3 || n > 9 {
 		t.Errorf("%d lines, want 3 for each second that it took", n)
+	}
+	if got := c.Stats().Dropped; got != uint64(1000-n) {
+		t.Errorf("%d lines are counted as dropped, want the other %d", got, 1000-n)
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	keptLines = 500 // of one system
-	keptLogs  = 256 // systems whose lines are kept
+	keptLines = 500     // of one system
+	keptBytes = 1 << 20 // of their text
+	keptLogs  = 256     // systems whose lines are kept
 )
 
 // logRing keeps the last lines that the guests of one system wrote.
@@ -20,6 +21,8 @@ type logRing struct {
 	mu    sync.Mutex
 	lines []core.LogLine // line n is at n % keptLines
 	count uint64         // lines there ever were
+	first uint64         // the oldest line that is kept
+	bytes int            // of the texts of those that are
 	wake  chan struct{}  // closed when there is another one
 }
 
@@ -27,16 +30,31 @@ func (r *logRing) add(level slog.Level, call, text string) {
 	l := core.LogLine{Time: time.Now(), Level: level, Call: call, Text: text}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.count-r.first == keptLines {
+		r.forget()
+	}
 	if len(r.lines) < keptLines {
 		r.lines = append(r.lines, l)
 	} else {
 		r.lines[r.count%keptLines] = l
 	}
 	r.count++
+	r.bytes += len(text)
+	for r.bytes > keptBytes {
+		r.forget()
+	}
 	if r.wake != nil {
 		close(r.wake)
 		r.wake = nil
 	}
+}
+
+// forget lets go of the oldest line.
+func (r *logRing) forget() {
+	oldest := &r.lines[r.first%keptLines]
+	r.bytes -= len(oldest.Text)
+	*oldest = core.LogLine{}
+	r.first++
 }
 
 // since gives the lines from number n on that are still kept, the number of
@@ -44,9 +62,7 @@ func (r *logRing) add(level slog.Level, call, text string) {
 func (r *logRing) since(n uint64) ([]core.LogLine, uint64, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.count > keptLines {
-		n = max(n, r.count-keptLines)
-	}
+	n = max(n, r.first)
 	var out []core.LogLine
 	for ; n < r.count; n++ {
 		out = append(out, r.lines[n%keptLines])

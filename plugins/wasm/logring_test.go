@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/annex-gateway/annex/core"
@@ -69,6 +71,54 @@ func TestWhatAGuestPrintsIsOfItsCall(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[said in  said in call-1]" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestLongLinesAreKeptWhole(t *testing.T) {
+	f := newFixture(t, Options{})
+	const long, tooLong = 20_000, maxLogLine + 1000
+	fill := func(pages int) map[int]string { return map[int]string{0: strings.Repeat("x", pages)} }
+	for name, module := range map[string][]byte{
+		"http-wasm": guestModule(ending, fill(tooLong), cat(host("log", 0, 0, long), host("log", 0, 0, tooLong)), nil),
+		"proxy-wasm": proxyModule("proxy_abi_version_0_2_1", proxyImports(), fill(tooLong), testFunc{
+			export: "proxy_on_request_headers", sig: "iii:i",
+			body: cat(env(proxyImports(), "proxy_log", 2, 0, long), drop(), env(proxyImports(), "proxy_log", 2, 0, tooLong), drop(), constant(0)),
+		}),
+	} {
+		sys := f.system(module, core.WASMSettings{})
+		sys.Name = name
+		sys.ID = core.SystemID(sys.Kind, sys.Vendor, sys.Name, sys.Version)
+		c, err := f.kind.Open(t.Context(), sys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Do(t.Context(), testMessage(nil)); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for l := range f.kind.Logs(t.Context(), sys.ID, false) {
+			got = append(got, strings.ReplaceAll(l.Text, strings.Repeat("x", 100), "C"))
+		}
+		want := []string{strings.Repeat("C", long/100), strings.Repeat("C", maxLogLine/100) + strings.Repeat("x", maxLogLine%100) + " … (1000 more bytes)"}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %v", name, got)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTheLinesThatAreKeptHaveABound(t *testing.T) {
+	var r logRing
+	line := strings.Repeat("x", maxLogLine)
+	for range 3 * keptBytes / maxLogLine {
+		r.add(slog.LevelInfo, "", line)
+	}
+	r.add(slog.LevelInfo, "", "last")
+	lines, _, _ := r.since(0)
+	if n := len(lines); n != keptBytes/maxLogLine || lines[n-1].Text != "last" || lines[0].Text != line {
+		t.Errorf("%d lines are kept", n)
 	}
 }
 

@@ -36,7 +36,7 @@ type pool struct {
 func newPool(k *Kind, mod *module, set settings) *pool {
 	return &pool{
 		kind: k, mod: mod, set: set,
-		log:   &guestLog{log: k.host.Log().With("system", set.triplet), limit: k.opts.LogLines, ring: k.logs.ring(set.id)},
+		log:   &guestLog{log: k.host.Log().With("system", set.triplet), limit: set.logLines, ring: k.logs.ring(set.id)},
 		slots: make(chan struct{}, set.concurrency),
 		all:   map[*guest]struct{}{},
 

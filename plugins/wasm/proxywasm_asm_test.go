@@ -189,7 +189,7 @@ func proxyCallWith(c *Conn, function proxyFunc, stack []uint64) error {
 }
 
 func TestNoPointerOfAProxyWASMGuestMakesTheHostPanic(t *testing.T) {
-	f := newFixture(t, Options{LogLines: 1, SharedBytes: 10_000})
+	f := newFixture(t, Options{MaxLogLines: 1, SharedBytes: 10_000})
 	c := f.open(t, proxyModule("proxy_abi_version_0_2_1", nil, map[int]string{0: "\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00a\x00b\x00"}), core.WASMSettings{Rewrite: true, Concurrency: 1})
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []proxyFunc

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/annex-gateway/annex/core"
@@ -79,12 +78,12 @@ func (v *proxyVM) log(ctx context.Context, p params) status {
 		return statusBadArgument
 	}
 	b, ok := v.mem.Read(p.u32(1), p.u32(2))
-	if !ok {
+	level := levels[p.u32(0)]
+	switch log := v.guest.pool.log; {
+	case !ok:
 		return statusMemory
-	}
-	text := strings.ToValidUTF8(string(b[:min(len(b), maxLogLine)]), "\uFFFD")
-	if log := v.guest.pool.log; log.enabled(ctx, levels[p.u32(0)]) {
-		log.write(ctx, levels[p.u32(0)], v.callID(), text)
+	case log.enabled(ctx, level):
+		log.write(ctx, level, v.callID(), logText(b[:min(len(b), maxLogLine)], p.u32(2)))
 	}
 	return statusOK
 }

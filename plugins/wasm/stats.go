@@ -12,6 +12,7 @@ type Stats struct {
 	Refills     uint64 // times that guests asked whether they may go on, each after much the same work
 	Guests      int    // there are now, busy and idle
 	MemoryBytes int64  // of their memories together
+	Dropped     uint64 // lines of the log that were too many
 	Quarantined bool   // no guest is asked for the time being
 }
 
@@ -24,7 +25,7 @@ func (c *Conn) Stats() Stats {
 	return Stats{
 		Calls: c.calls.Load(), Failures: c.failures.Load(), Timeouts: c.timeouts.Load(),
 		Refused: c.refused.Load(), Passed: c.passed.Load(), Refills: c.pool.refills.Load(),
-		Guests: guests, MemoryBytes: c.pool.memory.Load(), Quarantined: quarantined,
+		Guests: guests, MemoryBytes: c.pool.memory.Load(), Dropped: c.pool.log.allDropped.Load(), Quarantined: quarantined,
 	}
 }
 
@@ -39,11 +40,12 @@ func (c *Conn) Report() core.Report {
 		Limits: map[string]int64{
 			"memoryBytes": set.memory, "deadlineMs": set.deadline.Milliseconds(), "startMs": set.start.Milliseconds(), "concurrency": int64(set.concurrency),
 			"bodyBytes": opts.BodyBytes, "stateBytes": opts.StateBytes, "sharedBytes": opts.SharedBytes,
-			"logLinesPerSecond": int64(opts.LogLines), "failuresToQuarantine": int64(opts.BreakAfter),
+			"logLinesPerSecond": int64(set.logLines), "failuresToQuarantine": int64(opts.BreakAfter),
 		},
 		Counts: map[string]int64{
 			"calls": int64(s.Calls), "failures": int64(s.Failures), "timeouts": int64(s.Timeouts), "refused": int64(s.Refused),
 			"passed": int64(s.Passed), "guests": int64(s.Guests), "quarantined": quarantined,
+			"logLinesDropped": int64(s.Dropped),
 		},
 	}
 }
@@ -56,6 +58,7 @@ func (s Stats) plus(o Stats) Stats {
 	s.Passed += o.Passed
 	s.Refills += o.Refills
 	s.Guests += o.Guests
+	s.Dropped += o.Dropped
 	s.MemoryBytes += o.MemoryBytes
 	s.Quarantined = s.Quarantined || o.Quarantined
 	return s

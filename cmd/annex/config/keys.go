@@ -76,6 +76,7 @@ func roomKeys(c *Config) []key {
 		{path: "wasm.maxDeadline", help: "longest time for one call that a module may be registered with", value: duration(&c.WASM.MaxDeadline, time.Millisecond, time.Hour)},
 		{path: "wasm.maxStart", help: "longest time for the start of a guest that a module may be registered with", value: duration(&c.WASM.MaxStart, time.Millisecond, time.Hour)},
 		{path: "wasm.maxConcurrency", help: "most guests at once that a module may be registered with", value: number(&c.WASM.MaxConcurrency, 1, 1<<16)},
+		{path: "wasm.maxLogLines", help: "most lines of the log in a second that a module may be registered with", value: number(&c.WASM.MaxLogLines, 1, 1<<20)},
 		{path: "wasm.compileTimeout", help: "how long compiling a module may take", value: duration(&c.WASM.CompileTimeout, time.Second, time.Hour)},
 	}
 }

@@ -56,6 +56,7 @@ type manifest struct {
 		DeadlineMS  int64 `json:"deadlineMS"`
 		StartMS     int64 `json:"startMS"`
 		Concurrency int   `json:"concurrency"`
+		LogLines    int   `json:"logLinesPerSecond"`
 	} `json:"limits"`
 }
 
@@ -110,6 +111,7 @@ func (u uploading) readManifest(path string) error {
 		"vendor": m.Vendor, "name": m.Name, "version": m.Version, "description": m.Description,
 		"border": m.Border, "root-id": m.RootID,
 		"memory-bytes": number(m.Limits.MemoryBytes), "deadline-ms": number(m.Limits.DeadlineMS), "start-ms": number(m.Limits.StartMS), "concurrency": number(int64(m.Limits.Concurrency)),
+		"log-lines": number(int64(m.Limits.LogLines)),
 	} {
 		if value != "" && !f.Changed(flag) {
 			if err := f.Set(flag, value); err != nil {

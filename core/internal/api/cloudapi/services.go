@@ -44,6 +44,7 @@ type wasmForm struct {
 	DeadlineMS  int64          `json:"deadlineMs,omitzero"`
 	StartMS     int64          `json:"startMs,omitzero"`
 	Concurrency int            `json:"concurrency,omitzero"`
+	LogLines    int            `json:"logLinesPerSecond,omitzero"`
 	Rewrite     bool           `json:"rewrite"`
 
 	Border        string            `json:"border,omitzero"`
@@ -119,7 +120,7 @@ func applyService(in serviceForm, s core.System) (core.System, error) {
 	default:
 		s.Settings = core.EncodeSettings(core.WASMSettings{
 			Module: in.WASM.Module, Config: []byte(in.WASM.Config), MemoryBytes: in.WASM.MemoryBytes,
-			DeadlineMS: in.WASM.DeadlineMS, StartMS: in.WASM.StartMS, Concurrency: in.WASM.Concurrency, Rewrite: in.WASM.Rewrite,
+			DeadlineMS: in.WASM.DeadlineMS, StartMS: in.WASM.StartMS, Concurrency: in.WASM.Concurrency, LogLines: in.WASM.LogLines, Rewrite: in.WASM.Rewrite,
 			Border: in.WASM.Border, Clusters: in.WASM.Clusters, VMConfig: []byte(in.WASM.VMConfig), RootID: in.WASM.RootID,
 			FailurePolicy: in.WASM.FailurePolicy,
 		})
@@ -150,7 +151,7 @@ func encodeService(s core.System) serviceForm {
 	out.Kind = s.Kind
 	out.WASM = &wasmForm{
 		Module: set.Module, MemoryBytes: set.MemoryBytes,
-		DeadlineMS: set.DeadlineMS, StartMS: set.StartMS, Concurrency: set.Concurrency, Rewrite: set.Rewrite,
+		DeadlineMS: set.DeadlineMS, StartMS: set.StartMS, Concurrency: set.Concurrency, LogLines: set.LogLines, Rewrite: set.Rewrite,
 		Border: set.Border, Clusters: set.Clusters, VMConfig: jsontext.Value(set.VMConfig), RootID: set.RootID,
 		FailurePolicy: set.FailurePolicy,
 	}
