@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
+	"reflect"
 	"slices"
 )
 
@@ -73,7 +74,14 @@ func (h Header) AddTo(to http.Header, drop func(name string) bool) {
 func (h Header) Names() []string { return slices.Sorted(maps.Keys(h.fields)) }
 
 // Equal reports whether both have the same names with the same values.
-func (h Header) Equal(o Header) bool { return maps.EqualFunc(h.fields, o.fields, slices.Equal) }
+func (h Header) Equal(o Header) bool {
+	return h.same(o) || maps.EqualFunc(h.fields, o.fields, slices.Equal)
+}
+
+// same reports whether both are one.
+func (h Header) same(o Header) bool {
+	return reflect.ValueOf(h.fields).UnsafePointer() == reflect.ValueOf(o.fields).UnsafePointer()
+}
 
 // Clone returns the fields as a map of the caller's own, never nil.
 func (h Header) Clone() http.Header {

@@ -24,12 +24,17 @@ type lease struct {
 	use   atomic.Int64
 	ended chan struct{} // closed when closing and unused
 	once  sync.Once
+	leave func() // release, made once
 }
 
 // closing is added to lease.use: far above any number of calls.
 const closing = int64(1) << 40
 
-func newLease() *lease { return &lease{ready: make(chan struct{}), ended: make(chan struct{})} }
+func newLease() *lease {
+	l := &lease{ready: make(chan struct{}), ended: make(chan struct{})}
+	l.leave = l.release
+	return l
+}
 
 // Acquire gives the system's connection, open and kept open until release is
 // called. It waits for a connection that is being opened. It fails with
@@ -57,7 +62,7 @@ func (e *Entry) Acquire(ctx context.Context) (conn core.Conn, release func(), er
 		l.release()
 		return nil, nil, core.WrapError(core.Unavailable, l.err, "%s could not be started; the gateway's log says why", e.System.Triplet())
 	}
-	return l.conn, l.release, nil
+	return l.conn, l.leave, nil
 }
 
 func (e *Entry) gone() error {

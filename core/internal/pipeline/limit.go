@@ -50,14 +50,17 @@ func (l *limited) Err() error {
 }
 
 // ended is Err with the mutex held. What it says first it says for ever.
-func (l *limited) ended() error {
+func (l *limited) ended() error { return l.endedBy(time.Time{}) }
+
+// endedBy is ended at a time that the caller knows, or that is not known yet.
+func (l *limited) endedBy(now time.Time) error {
 	switch {
 	case l.err != nil:
 	case l.timed != nil:
 		l.err = l.timed.Err()
 	case l.Context.Err() != nil:
 		l.err = l.Context.Err()
-	case !time.Now().Before(l.deadline):
+	case now.IsZero() && !time.Now().Before(l.deadline), !now.Before(l.deadline):
 		l.err = context.DeadlineExceeded
 	}
 	return l.err
@@ -75,11 +78,11 @@ func (l *limited) Value(key any) any {
 	return ctx.Value(key)
 }
 
-// end frees what it holds. It has ended then.
-func (l *limited) end() {
+// end frees what it holds. It has ended then, which is now.
+func (l *limited) end(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended() == nil {
+	if l.endedBy(now) == nil {
 		l.err = context.Canceled
 	}
 	if l.cancel != nil {

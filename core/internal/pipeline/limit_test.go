@@ -18,16 +18,16 @@ func TestALimitEndsLikeAnyContext(t *testing.T) {
 		want     error
 	}{
 		"nobody ends it":                  {far, func(*limited, context.CancelFunc) {}, nil},
-		"the visit ends":                  {far, func(l *limited, _ context.CancelFunc) { l.end() }, context.Canceled},
+		"the visit ends":                  {far, func(l *limited, _ context.CancelFunc) { l.end(time.Now()) }, context.Canceled},
 		"the call ends":                   {far, func(_ *limited, cancel context.CancelFunc) { cancel() }, context.Canceled},
 		"the time is over":                {time.Now(), func(*limited, context.CancelFunc) {}, context.DeadlineExceeded},
-		"it ends after the time was over": {time.Now(), func(l *limited, _ context.CancelFunc) { l.end() }, context.DeadlineExceeded},
-		"the call ends after the visit":   {far, func(l *limited, cancel context.CancelFunc) { l.end(); cancel() }, context.Canceled},
+		"it ends after the time was over": {time.Now(), func(l *limited, _ context.CancelFunc) { l.end(time.Now()) }, context.DeadlineExceeded},
+		"the call ends after the visit":   {far, func(l *limited, cancel context.CancelFunc) { l.end(time.Now()); cancel() }, context.Canceled},
 	} {
 		for _, early := range []bool{false, true} {
 			ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "v"))
 			l := limit(ctx, c.deadline)
-			child, stop := context.Context(l), context.CancelFunc(l.end)
+			child, stop := context.Context(l), func() { l.end(time.Now()) }
 			if early {
 				l.Done()
 				child, stop = context.WithCancel(l)
@@ -49,7 +49,7 @@ func TestALimitEndsLikeAnyContext(t *testing.T) {
 				t.Errorf("%s: deadline %v, value %v", name, d, l.Value(key{}))
 			}
 			stop()
-			l.end()
+			l.end(time.Now())
 			cancel()
 		}
 	}
@@ -60,7 +60,7 @@ func TestALimitIsNoLaterThanTheCalls(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), near)
 	defer cancel()
 	l := limit(ctx, near.Add(time.Hour))
-	defer l.end()
+	defer l.end(time.Now())
 	if d, _ := l.Deadline(); !d.Equal(near) {
 		t.Errorf("got %v", d)
 	}
@@ -73,7 +73,7 @@ func TestALimitThatNobodyWaitsForIsOneAllocation(t *testing.T) {
 		if l.Err() != nil {
 			t.Error(l.Err())
 		}
-		l.end()
+		l.end(time.Now())
 	})
 	if n > 1 {
 		t.Errorf("%.0f allocations", n)

@@ -20,9 +20,9 @@ type Identifier interface {
 
 // Observer is told about every visit to a system or to the native API.
 type Observer interface {
-	// BeginVisit may add to the request of the message, which is the system's
-	// own. System is empty for the native API.
-	BeginVisit(ctx context.Context, m *core.Message, system string) context.Context
+	// BeginVisit gives the header of the request that the system is shown. Of
+	// v, System and Filter are set.
+	BeginVisit(ctx context.Context, v core.Event, h core.Header) (context.Context, core.Header)
 	// EndVisit gets the context that BeginVisit gave.
 	EndVisit(ctx context.Context, e core.Event)
 }
@@ -98,7 +98,8 @@ func (p *Pipeline) Serve(ctx context.Context, m core.Message) (answer core.Messa
 func (c *call) finish() {
 	for len(c.pinned) > 0 {
 		last := len(c.pinned) - 1
-		c.pinned[last].done()
+		c.pinned[last].visit.Done()
+		c.pinned[last].release()
 		c.pinned = c.pinned[:last]
 	}
 }

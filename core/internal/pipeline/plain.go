@@ -14,6 +14,9 @@ func (c *call) askPlain() {
 
 // decode undoes the coding of the answer, for whoever looks at it next.
 func (c *call) decode() error {
+	if !c.msg.Response.Header.Has("Content-Encoding") {
+		return nil
+	}
 	r, err := coding.Decoded(*c.msg.Response, 0)
 	if err != nil {
 		return err

@@ -21,10 +21,10 @@ func (p *Pipeline) trace(ctx context.Context, c *call, e core.Event) {
 
 // pinned is a guest that saw the request and stays for the response.
 type pinned struct {
-	stop   live.Stop
-	visit  core.Visit
-	gaveOn bool // did not answer the request itself
-	done   func()
+	stop    live.Stop
+	visit   core.Visit
+	gaveOn  bool // did not answer the request itself
+	release func()
 }
 
 // pass shows the message to the systems of a stage before dispatch, until one
@@ -49,8 +49,8 @@ func (p *Pipeline) visit(ctx context.Context, c *call, s live.Stop, stage core.S
 		e := core.Event{Call: c.msg.ID, Step: string(stage), System: s.Entry.System.ID, Filter: s.Filter.ID, Err: err}
 		p.trace(ctx, c, e)
 		if p.opts.Observer != nil {
-			m := c.msg
-			p.opts.Observer.EndVisit(p.opts.Observer.BeginVisit(ctx, &m, e.System), e)
+			visit, _ := p.opts.Observer.BeginVisit(ctx, e, c.msg.Request.Header)
+			p.opts.Observer.EndVisit(visit, e)
 		}
 		return err
 	}
@@ -96,7 +96,10 @@ func (p *Pipeline) begin(ctx context.Context, c *call, s live.Stop, around core.
 		release()
 		return err
 	}
-	c.pinned = append(c.pinned, pinned{s, v, err == nil && !out.Answered(), func() { v.Done(); release() }})
+	if c.pinned == nil {
+		c.pinned = make([]pinned, 0, max(len(c.stops), 1))
+	}
+	c.pinned = append(c.pinned, pinned{s, v, err == nil && !out.Answered(), release})
 	if err != nil {
 		return err
 	}
@@ -127,40 +130,52 @@ func (p *Pipeline) unwind(ctx context.Context, c *call) error {
 
 // do is the only exit of the house. Here the time limit of a visit runs,
 // panics end, and the id and the caller are put back.
-func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(context.Context, core.Message) (core.Message, error), streaming bool) (out core.Message, err error) {
-	begun, in, visit := time.Now(), frozen(c.msg), ctx
+func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(context.Context, core.Message) (core.Message, error), streaming bool) (out core.Message, err error) { //nolint:contextcheck // a limit is made of ctx
+	begun, in, visit, bound := time.Now(), frozen(c.msg), ctx, (*limited)(nil)
 	if p.opts.Observer != nil {
-		ctx = p.opts.Observer.BeginVisit(ctx, &in, system)
+		ctx, in.Request.Header = p.opts.Observer.BeginVisit(ctx, core.Event{System: system, Filter: in.Route.FilterID}, in.Request.Header)
 		visit = ctx
 	}
 	if !streaming {
-		l := limit(ctx, begun.Add(p.opts.VisitLimit))
-		defer l.end()
-		ctx = l //nolint:contextcheck // it is made of ctx
+		bound = limit(ctx, begun.Add(p.opts.VisitLimit))
+		ctx = bound
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = core.WrapError(core.BadUpstream, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "the system that should answer this call failed")
 		}
-		e := core.Event{Step: c.step(system), System: system, Filter: c.msg.Route.FilterID, Took: time.Since(begun), Err: err}
+		now := time.Now()
+		if bound != nil {
+			bound.end(now)
+		}
+		e := core.Event{Step: c.step(system), System: system, Filter: c.msg.Route.FilterID, Took: now.Sub(begun), Err: err}
 		if err == nil && out.Answered() {
 			e.Status = out.Response.Status
 		}
-		p.trace(ctx, c, e)
+		p.trace(visit, c, e)
 		if p.opts.Observer != nil {
 			p.opts.Observer.EndVisit(visit, e)
 		}
 	}()
 	out, err = f(ctx, in)
-	var answered *core.Answered
-	if errors.As(err, &answered) && !c.msg.Answered() {
-		out, err = c.msg.Answer(answered.Response), nil
+	if a := answerOf(err); a != nil && !c.msg.Answered() {
+		out, err = c.msg.Answer(a.Response), nil
 	}
 	out.ID, out.Caller = c.msg.ID, c.msg.Caller
 	if system == "" || c.msg.Route.Stage != core.OnAuthenticate {
 		out.Claim = nil
 	}
 	return frozen(out), err
+}
+
+// answerOf is the answer that an error stands for, if it stands for one.
+func answerOf(err error) *core.Answered {
+	if err == nil {
+		return nil
+	}
+	var a *core.Answered
+	_ = errors.As(err, &a)
+	return a
 }
 
 // frozen gives the message a Response of its own: what a system holds on to

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,17 +29,16 @@ type metrics struct {
 	exportFailures prometheus.Counter
 	dropped        prometheus.Counter
 
-	known sync.Map // visited → *counters, so that labels are looked up once
+	known atomic.Pointer[map[string][]counters] // by system, so that labels are looked up once; never changed
 
 	mu      sync.Mutex // held while labels are looked up or taken away
 	systems map[string]bool
 }
 
-// visited is what visits are counted by.
-type visited struct{ system, stage, outcome string }
-
-// counters are those of one kind of visit.
+// counters are those of one kind of visit to one system.
 type counters struct {
+	stage, outcome string
+
 	visits   prometheus.Counter
 	duration prometheus.Observer
 }
@@ -47,6 +48,7 @@ const classes = 6
 
 func newMetrics(version string) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), systems: map[string]bool{}}
+	m.known.Store(&map[string][]counters{})
 	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "annex_calls_in_flight", Help: "Calls that are being served."},
 		func() float64 { return float64(m.inFlight.Load()) })
@@ -90,27 +92,35 @@ func (m *metrics) call(p Place, status int, took time.Duration) {
 }
 
 func (m *metrics) visit(e core.Event) {
-	v := visited{e.System, e.Step, outcome(e)}
-	c, ok := m.known.Load(v)
-	if !ok {
-		c = m.counters(v)
+	stage, outcome := e.Step, outcome(e)
+	all := (*m.known.Load())[e.System]
+	for i := range all {
+		if c := &all[i]; c.stage == stage && c.outcome == outcome {
+			c.count(e.Took)
+			return
+		}
 	}
-	c.(*counters).visits.Inc()
-	c.(*counters).duration.Observe(e.Took.Seconds())
+	m.counters(e.System, stage, outcome).count(e.Took)
+}
+
+func (c *counters) count(took time.Duration) {
+	c.visits.Inc()
+	c.duration.Observe(took.Seconds())
 }
 
 // counters looks up where visits are counted, and remembers it for systems
 // that are counted by name.
-func (m *metrics) counters(v visited) *counters {
+func (m *metrics) counters(system, stage, outcome string) *counters {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	system := m.name(v.system)
-	c := &counters{m.visits.WithLabelValues(system, v.stage, v.outcome), m.visitDurations.WithLabelValues(system, v.stage)}
-	if system != other {
-		v.system = strings.Clone(v.system)
-		m.known.Store(v, c)
+	name := m.name(system)
+	c := counters{stage, outcome, m.visits.WithLabelValues(name, stage, outcome), m.visitDurations.WithLabelValues(name, stage)}
+	if name != other {
+		known := maps.Clone(*m.known.Load())
+		known[strings.Clone(system)] = append(slices.Clone(known[system]), c)
+		m.known.Store(&known)
 	}
-	return c
+	return &c
 }
 
 func outcome(e core.Event) string {
@@ -148,19 +158,11 @@ func (t *Telemetry) Keep(known func(system string) bool) {
 	for id := range m.systems {
 		if !known(id) {
 			delete(m.systems, id)
-			m.forget(id)
+			known := maps.Clone(*m.known.Load())
+			delete(known, id)
+			m.known.Store(&known)
 			m.visits.DeletePartialMatch(prometheus.Labels{"system": id})
 			m.visitDurations.DeletePartialMatch(prometheus.Labels{"system": id})
 		}
 	}
-}
-
-// forget lets go of what was remembered of a system. The mutex is held.
-func (m *metrics) forget(system string) {
-	m.known.Range(func(v, _ any) bool {
-		if v.(visited).system == system {
-			m.known.Delete(v)
-		}
-		return true
-	})
 }

@@ -130,13 +130,13 @@ func (t *Telemetry) End(c *Call) {
 	}
 }
 
-// BeginVisit starts the report of a visit: it gives the request the trace
-// context under which the visit is known.
-func (t *Telemetry) BeginVisit(ctx context.Context, m *core.Message, system string) context.Context {
+// BeginVisit starts the report of a visit: it gives the header of the request
+// the trace context under which the visit is known.
+func (t *Telemetry) BeginVisit(ctx context.Context, v core.Event, h core.Header) (context.Context, core.Header) {
 	if t.tracer == nil {
-		return ctx
+		return ctx, h
 	}
-	return t.tracer.beginVisit(ctx, m, system)
+	return t.tracer.beginVisit(ctx, v, h)
 }
 
 // EndVisit finishes it. The context is what BeginVisit gave.

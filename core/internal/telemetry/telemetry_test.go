@@ -38,12 +38,11 @@ func start(t *testing.T, opts Options) *Telemetry {
 func one(tel *Telemetry, path string, status int, header http.Header, failure error) core.Header {
 	c := Call{ID: "id-1", Method: "GET", Proto: "HTTP/1.1", Path: path, Remote: netip.MustParseAddr("192.0.2.7")}
 	ctx := tel.Begin(context.Background(), &c, header)
-	m := core.Message{Request: core.Request{Header: core.HeaderOf(header)}, Route: core.Route{FilterID: "f"}}
-	visit := tel.BeginVisit(ctx, &m, "sys")
+	visit, shown := tel.BeginVisit(ctx, core.Event{System: "sys", Filter: "f"}, core.HeaderOf(header))
 	tel.EndVisit(visit, core.Event{Step: "dispatch", System: "sys", Filter: "f", Status: status, Took: time.Millisecond, Err: failure})
 	c.Status, c.Bytes, c.User, c.Org = status, 7, "ann", "acme"
 	tel.End(&c)
-	return m.Request.Header
+	return shown
 }
 
 func scrape(t *testing.T, tel *Telemetry) string {

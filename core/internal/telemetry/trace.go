@@ -103,19 +103,19 @@ func (t *tracer) end(c *Call, place Place) {
 	c.span.End()
 }
 
-func (t *tracer) beginVisit(ctx context.Context, m *core.Message, system string) context.Context {
+func (t *tracer) beginVisit(ctx context.Context, v core.Event, h core.Header) (context.Context, core.Header) {
 	ctx, span := t.spans.Start(ctx, "visit", trace.WithSpanKind(trace.SpanKindClient))
 	if span.IsRecording() {
+		system := v.System
 		if system == "" {
 			system = "native"
 		}
-		span.SetAttributes(attribute.String("annex.system", system), attribute.String("annex.filter", m.Route.FilterID))
+		span.SetAttributes(attribute.String("annex.system", system), attribute.String("annex.filter", v.Filter))
 	}
-	m.Request.Header = m.Request.Header.Edit(func(h http.Header) {
+	return ctx, h.Edit(func(h http.Header) {
 		delete(h, traceState)
 		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(h))
 	})
-	return ctx
 }
 
 func (t *tracer) endVisit(ctx context.Context, e core.Event) {
