@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -30,6 +31,7 @@ type guest struct {
 	memory  *linearMemory
 	session session
 	out     *output // what the guest writes to its standard streams
+	said    string  // what it has said beside its calls, as far as it fits
 	used    time.Time
 	dead    bool // trapped or over time: never used again
 
@@ -84,7 +86,7 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 		return nil, core.WrapError(core.Unavailable, err, "WASM extension '%s' cannot be started now: there is no memory for a guest", p.set.name)
 	}
 	g.session = p.mod.border.attach(g)
-	g.out = &output{log: p.log, ended: g.ended, call: g.session.callID}
+	g.out = &output{guest: g}
 	// Both start functions are named because reactors, which the Go toolchain
 	// makes, have the one and commands have the other.
 	config := wazero.NewModuleConfig().
@@ -108,7 +110,7 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 	case err != nil && ctx.Err() != nil:
 		err = core.WrapError(core.ErrorCode(ctx.Err()), err, "the module was not started in time")
 	case err != nil:
-		err = core.WrapError(core.Invalid, err, "the module does not start: %s", firstLine(err))
+		err = core.WrapError(core.Invalid, err, "the module does not start: %s%s", firstLine(err), g.words())
 	case mod.IsClosed():
 		err = core.Errorf(core.Invalid, "the module does not stay: it ends in its start function; build it as a reactor (for Go -buildmode=c-shared)")
 	}
@@ -119,6 +121,26 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 	}
 	g.session.started(mod)
 	return g, nil
+}
+
+// maxSaid is how much of what a guest says is told when it does not start.
+const maxSaid = 500
+
+// say logs what the guest says.
+func (g *guest) say(ctx context.Context, l slog.Level, call, text string) {
+	if room := maxSaid - len(g.said); call == "" && room > 0 {
+		g.said += ("; " + text)[:min(len(text)+2, room)]
+	}
+	g.pool.log.write(ctx, l, call, text)
+}
+
+// words tell the author why a guest has ended itself: there is no log to look
+// into of what was never registered.
+func (g *guest) words() string {
+	if g.said == "" {
+		return ""
+	}
+	return "; it says: " + strings.ToValidUTF8(strings.TrimPrefix(g.said, "; "), "\uFFFD")
 }
 
 func firstLine(err error) string {

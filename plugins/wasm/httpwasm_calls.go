@@ -43,7 +43,7 @@ func (h *handler) log(p params) uint64 {
 	if !ok {
 		return 0
 	}
-	h.guest.pool.log.write(h.guest.ctx, l, h.callID(), logText(b, p.u32(2)))
+	h.guest.say(h.guest.ctx, l, h.callID(), logText(b, p.u32(2)))
 	return 0
 }
 

@@ -75,6 +75,9 @@ func TestCheckRefusesModules(t *testing.T) {
 		{"a module that does not validate", testModule{pages: 1, funcs: entries(testFunc{export: "x", sig: ":i"})}.bytes(), "not valid"},
 		{"a trap in the start section", testModule{pages: 1, start: "x", funcs: entries(testFunc{export: "x", body: trapNow()})}.bytes(), "does not start"},
 		{"a trap in _initialize", testModule{pages: 1, funcs: entries(testFunc{export: "_initialize", body: trapNow()})}.bytes(), "does not start"},
+		{"why it ends, as it says itself", testModule{imports: append(allImports(), "wasi_snapshot_preview1 proc_exit i"), pages: 1, data: map[int]string{0: "no headers given"}, funcs: entries(testFunc{
+			export: "_initialize", body: cat(host("log", 2, 0, 16), constant(1), callFunc(len(allImports()))),
+		})}.bytes(), "exit_code(1); it says: no headers given"},
 		{"a trap in _start", testModule{pages: 1, funcs: entries(testFunc{export: "_start", body: trapNow()})}.bytes(), "does not start"},
 		{"an endless start", testModule{pages: 1, funcs: entries(testFunc{export: "_start", body: forever()})}.bytes(), "did not start within"},
 		{"a host function that needs a call", testModule{imports: allImports(), pages: 1, funcs: entries(testFunc{export: "_start", body: host("set_status_code", 200)})}.bytes(), "does not start"},

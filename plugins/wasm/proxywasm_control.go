@@ -83,7 +83,7 @@ func (v *proxyVM) log(ctx context.Context, p params) status {
 	case !ok:
 		return statusMemory
 	case log.enabled(ctx, level):
-		log.write(ctx, level, v.callID(), logText(b[:min(len(b), maxLogLine)], p.u32(2)))
+		v.guest.say(ctx, level, v.callID(), logText(b[:min(len(b), maxLogLine)], p.u32(2)))
 	}
 	return statusOK
 }

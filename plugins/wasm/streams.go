@@ -15,9 +15,7 @@ const streamPart = 64 << 10
 
 // output turns what a guest writes to its standard streams into log lines.
 type output struct {
-	log   *guestLog
-	ended func() error
-	call  func() string // the id of the call that the guest works on
+	guest *guest
 	line  bytes.Buffer
 	of    string // the call that it was begun in
 }
@@ -26,14 +24,14 @@ type output struct {
 // guests do not care for the log's troubles. Of what is written at once only
 // the first part is logged.
 func (o *output) Write(b []byte) (int, error) {
-	if err := o.ended(); err != nil {
+	if err := o.guest.ended(); err != nil {
 		return 0, err
 	}
 	n := len(b)
 	b = b[:min(n, streamPart)]
 	for len(b) > 0 {
 		if o.line.Len() == 0 {
-			o.of = o.call()
+			o.of = o.guest.session.callID()
 		}
 		line, rest, whole := bytes.Cut(b, []byte("\n"))
 		o.line.Write(line[:min(len(line), maxLogLine-min(o.line.Len(), maxLogLine))])
@@ -47,7 +45,7 @@ func (o *output) Write(b []byte) (int, error) {
 
 func (o *output) flush(ctx context.Context) {
 	if o.line.Len() > 0 {
-		o.log.write(ctx, slog.LevelInfo, o.of, o.line.String())
+		o.guest.say(ctx, slog.LevelInfo, o.of, o.line.String())
 		o.line.Reset()
 	}
 }
