@@ -79,6 +79,8 @@ type WASMSettings struct {
 	StartMS     int64           `json:",omitempty"` // guest time of a start; default 5 s
 	Concurrency int             // guests at once; default 4 times the processors
 	LogLines    int             `json:",omitempty"` // of the log in a second; default 100
+	BodyBytes   int64           `json:",omitempty"` // of a body that is kept for it; default 10 MiB
+	StateBytes  int64           `json:",omitempty"` // in the store, of a module of the border annex; default 1 MiB
 	Rewrite     bool            // may change the method and the path of a request
 
 	Border   string            `json:",omitempty"` // "http-wasm", "proxy-wasm" or "annex"; default: what the module is written for

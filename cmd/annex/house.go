@@ -178,7 +178,7 @@ func (h *house) kinds(ctx context.Context, host core.Host) ([]core.Kind, error) 
 	modules, err := wasm.New(ctx, host, wasm.Options{
 		CacheDir: filepath.Join(h.Data, "wasm-cache"), Inspect: inspect.Limits{Bytes: int(h.Limits.Module)},
 		MaxMemoryBytes: h.WASM.MaxMemory, MaxDeadline: h.WASM.MaxDeadline, MaxStart: h.WASM.MaxStart, MaxConcurrency: h.WASM.MaxConcurrency, MaxLogLines: h.WASM.MaxLogLines,
-		Compiler: compilerProgram(), CompileTimeout: h.WASM.CompileTimeout, BodyBytes: h.Limits.BufferedBody,
+		Compiler: compilerProgram(), CompileTimeout: h.WASM.CompileTimeout, BodyBytes: h.Limits.BufferedBody, MaxBodyBytes: h.WASM.MaxBody, MaxStateBytes: h.WASM.MaxState,
 		Guard: h.dialPolicy().Guard, Trust: h.trust.Pool,
 	})
 	if err != nil {

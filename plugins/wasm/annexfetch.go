@@ -24,7 +24,7 @@ func (h *handler) fetch(p params) uint64 {
 	method, raw := string(h.read(p.u32(0), p.u32(1))), string(h.read(p.u32(2), p.u32(3)))
 	header, body := string(h.read(p.u32(4), p.u32(5))), append([]byte(nil), h.read(p.u32(6), p.u32(7))...)
 	c, ok := h.fetchRequest(method, raw, header)
-	if !ok || int64(len(body)) > h.guest.pool.kind.opts.BodyBytes {
+	if !ok || int64(len(body)) > h.guest.pool.set.bodyBytes {
 		x.refused++
 		return result(fetchRefused)
 	}
@@ -42,7 +42,7 @@ func (h *handler) fetch(p params) uint64 {
 		case <-ctx.Done():
 		}
 	}()
-	got, err := h.guest.pool.kind.outbound.do(ctx, c, h.guest.pool.kind.opts.BodyBytes)
+	got, err := h.guest.pool.kind.outbound.do(ctx, c, h.guest.pool.set.bodyBytes)
 	h.guest.check()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

@@ -108,7 +108,7 @@ func TestClaims(t *testing.T) {
 }
 
 func TestTheStateOfAnExtension(t *testing.T) {
-	f, c := annexGuest(t, Options{StateBytes: 100_000}, core.WASMSettings{Concurrency: 4})
+	f, c := annexGuest(t, Options{}, core.WASMSettings{Concurrency: 4, StateBytes: 100_000})
 	if got := said(t, c, testMessage(nil, "X-Test", "state")); got != "0 <nil> the value has changed since <nil> 3000 true the value has changed since <nil> 0\n" {
 		t.Errorf("got %q", got)
 	}

@@ -115,7 +115,7 @@ func (s guestState) take(ctx context.Context, more int64) error {
 
 func (h *handler) state() guestState {
 	k := h.guest.pool.kind
-	return guestState{k.host.State(h.guest.pool.set.id), k.opts.StateBytes}
+	return guestState{k.host.State(h.guest.pool.set.id), h.guest.pool.set.stateBytes}
 }
 
 // stateKey reads a key from the first two parameters; "" is none.

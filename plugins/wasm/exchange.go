@@ -44,7 +44,7 @@ func newExchange(g *guest, m core.Message) *exchange {
 
 // begin makes x the exchange that m begins.
 func (x *exchange) begin(g *guest, m *core.Message) {
-	limit := g.pool.kind.opts.BodyBytes
+	limit := g.pool.set.bodyBytes
 	x.msg, x.rewrite, x.method, x.status = *m, g.pool.set.rewrite, m.Request.Method, http.StatusOK
 	x.req = fields{rules: requestRules(), orig: m.Request.Header}
 	x.res = fields{rules: responseRules()}

@@ -29,8 +29,9 @@ type Options struct {
 	Wait           time.Duration  // longest wait for a free guest; default 10 s
 	Grace          time.Duration  // longest wait of Close for calls in flight; default 30 s
 	Idle           time.Duration  // a guest unused for so long is given up, unless it is the last; default 1 min
-	BodyBytes      int64          // greatest body that is buffered; default 10 MiB
-	StateBytes     int64          // kept for one annex system in the store; default 1 MiB
+	BodyBytes      int64          // greatest body that is buffered where a registration says nothing; default 10 MiB
+	MaxBodyBytes   int64          // greatest body that a registration may ask to have buffered; default 64 MiB
+	MaxStateBytes  int64          // greatest state of an annex system that a registration may ask for; default 16 MiB
 	SharedBytes    int64          // shared data and queues of one proxy-wasm system; default 8 MiB
 	BreakAfter     int            // failures in a row that put a module into quarantine; default 5
 	BreakPause     time.Duration  // first stay there; it doubles up to 16 times as long; default 30 s
@@ -56,7 +57,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Grace, 30*time.Second)
 	setDefault(&o.Idle, time.Minute)
 	setDefault(&o.BodyBytes, 10<<20)
-	setDefault(&o.StateBytes, 1<<20)
+	setDefault(&o.MaxBodyBytes, max(64<<20, o.BodyBytes))
+	setDefault(&o.MaxStateBytes, 16<<20)
 	setDefault(&o.SharedBytes, 8<<20)
 	setDefault(&o.BreakAfter, 5)
 	setDefault(&o.BreakPause, 30*time.Second)
@@ -211,6 +213,8 @@ type settings struct {
 	start       time.Duration
 	concurrency int
 	logLines    int // in a second
+	bodyBytes   int64
+	stateBytes  int64
 	rewrite     bool
 	border      string // the registration says so; empty: the module alone does
 	vmConfig    []byte // of the proxy-wasm border, as rootID
@@ -229,19 +233,13 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	setDefault(&w.StartMS, min(5_000, k.opts.MaxStart.Milliseconds()))
 	setDefault(&w.Concurrency, min(4*runtime.GOMAXPROCS(0), k.opts.MaxConcurrency))
 	setDefault(&w.LogLines, min(100, k.opts.MaxLogLines))
-	switch {
-	case !validDigest(w.Module):
+	setDefault(&w.BodyBytes, min(k.opts.BodyBytes, k.opts.MaxBodyBytes))
+	setDefault(&w.StateBytes, min(1<<20, k.opts.MaxStateBytes))
+	if !validDigest(w.Module) {
 		return settings{}, core.Errorf(core.Invalid, "module %q: the digest of an uploaded module is needed, as sha256: and 64 hexadecimal digits", w.Module)
-	case w.MemoryBytes < pageSize || w.MemoryBytes > k.opts.MaxMemoryBytes:
-		return settings{}, core.Errorf(core.Invalid, "memoryBytes %d: %d to %d are allowed; the operator sets the most with wasm.maxMemory", w.MemoryBytes, pageSize, k.opts.MaxMemoryBytes)
-	case w.DeadlineMS < 1 || w.DeadlineMS > k.opts.MaxDeadline.Milliseconds():
-		return settings{}, core.Errorf(core.Invalid, "deadlineMs %d: 1 to %d are allowed; the operator sets the most with wasm.maxDeadline", w.DeadlineMS, k.opts.MaxDeadline.Milliseconds())
-	case w.StartMS < 1 || w.StartMS > k.opts.MaxStart.Milliseconds():
-		return settings{}, core.Errorf(core.Invalid, "startMs %d: 1 to %d are allowed; the operator sets the most with wasm.maxStart", w.StartMS, k.opts.MaxStart.Milliseconds())
-	case w.Concurrency < 1 || w.Concurrency > k.opts.MaxConcurrency:
-		return settings{}, core.Errorf(core.Invalid, "concurrency %d: 1 to %d are allowed; the operator sets the most with wasm.maxConcurrency", w.Concurrency, k.opts.MaxConcurrency)
-	case w.LogLines < 1 || w.LogLines > k.opts.MaxLogLines:
-		return settings{}, core.Errorf(core.Invalid, "logLinesPerSecond %d: 1 to %d are allowed; the operator sets the most with wasm.maxLogLines", w.LogLines, k.opts.MaxLogLines)
+	}
+	if err := k.checkLimits(w); err != nil {
+		return settings{}, err
 	}
 	switch w.FailurePolicy {
 	case "", core.FailClosed, core.FailOpen:
@@ -255,9 +253,33 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	return settings{
 		id: sys.ID, name: sys.Name, triplet: sys.Triplet(), digest: w.Module, config: plainConfig(w.Config), memory: w.MemoryBytes,
 		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, start: time.Duration(w.StartMS) * time.Millisecond, concurrency: w.Concurrency, logLines: w.LogLines, rewrite: w.Rewrite,
+		bodyBytes: w.BodyBytes, stateBytes: w.StateBytes,
 		border: w.Border, vmConfig: plainConfig(w.VMConfig), rootID: w.RootID, clusters: at,
 		open: w.FailurePolicy == core.FailOpen,
 	}, nil
+}
+
+// checkLimits holds what a registration asks for against what the operator
+// allows.
+func (k *Kind) checkLimits(w core.WASMSettings) error {
+	for _, l := range []struct {
+		name               string
+		value, least, most int64
+		key                string
+	}{
+		{"memoryBytes", w.MemoryBytes, pageSize, k.opts.MaxMemoryBytes, "maxMemory"},
+		{"deadlineMs", w.DeadlineMS, 1, k.opts.MaxDeadline.Milliseconds(), "maxDeadline"},
+		{"startMs", w.StartMS, 1, k.opts.MaxStart.Milliseconds(), "maxStart"},
+		{"concurrency", int64(w.Concurrency), 1, int64(k.opts.MaxConcurrency), "maxConcurrency"},
+		{"logLinesPerSecond", int64(w.LogLines), 1, int64(k.opts.MaxLogLines), "maxLogLines"},
+		{"bodyBytes", w.BodyBytes, 1, k.opts.MaxBodyBytes, "maxBody"},
+		{"stateBytes", w.StateBytes, 1, k.opts.MaxStateBytes, "maxState"},
+	} {
+		if l.value < l.least || l.value > l.most {
+			return core.Errorf(core.Invalid, "%s %d: %d to %d are allowed; the operator sets the most with wasm.%s", l.name, l.value, l.least, l.most, l.key)
+		}
+	}
+	return nil
 }
 
 // plainConfig is a configuration as modules expect it: a JSON string is the

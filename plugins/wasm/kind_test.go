@@ -38,6 +38,8 @@ func TestKindKeepsThePromisesOfTheDoor(t *testing.T) {
 			"too many guests":         f.system(module, core.WASMSettings{Concurrency: 1 << 20}),
 			"no time":                 f.system(module, core.WASMSettings{DeadlineMS: -1}),
 			"too many lines":          f.system(module, core.WASMSettings{LogLines: 1 << 20}),
+			"too large bodies":        f.system(module, core.WASMSettings{BodyBytes: 1 << 40}),
+			"too large a state":       f.system(module, core.WASMSettings{StateBytes: 1 << 40}),
 			"too long a start":        f.system(module, core.WASMSettings{StartMS: 3_600_000}),
 			"an unknown policy":       f.system(module, core.WASMSettings{FailurePolicy: "ajar"}),
 		},

@@ -68,7 +68,7 @@ func (s *proxyCall) hook(side int, src *core.Body) (*bodyHook, error) {
 	}
 	h := &bodyHook{
 		s: s, side: side, what: [...]string{"request", "answer"}[side], src: src,
-		limit: s.vm.guest.pool.kind.opts.BodyBytes, closed: make(chan struct{}),
+		limit: s.vm.guest.pool.set.bodyBytes, closed: make(chan struct{}),
 	}
 	if side == requestSide && s.x.msg.Route.Stage == core.OnAuthorize {
 		// Others read the body after this stage: it must stay whole.

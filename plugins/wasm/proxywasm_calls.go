@@ -33,7 +33,7 @@ func (v *proxyVM) httpCall(_ context.Context, p params) status {
 	if c.timeout == 0 {
 		c.timeout = maxOutbound
 	}
-	if len(v.callouts) >= maxPending || int64(len(body)) > v.guest.pool.kind.opts.BodyBytes {
+	if len(v.callouts) >= maxPending || int64(len(body)) > v.guest.pool.set.bodyBytes {
 		return statusInternalFailure
 	}
 	return v.putU32(p.u32(9), v.send(c)) //nolint:contextcheck // the answer comes after this callback
@@ -85,8 +85,7 @@ func (v *proxyVM) send(c callRequest) uint32 {
 	}
 	v.fleet.later(func() error {
 		defer cancel()
-		opts := v.guest.pool.kind.opts
-		result, err := v.guest.pool.kind.outbound.do(ctx, c, opts.BodyBytes)
+		result, err := v.guest.pool.kind.outbound.do(ctx, c, v.guest.pool.set.bodyBytes)
 		if err != nil {
 			v.guest.pool.kind.host.Log().Debug("a call of a WASM extension failed", "system", v.guest.pool.set.triplet, "error", err)
 			result = &callResult{}

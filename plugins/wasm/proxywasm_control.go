@@ -183,7 +183,7 @@ func (v *proxyVM) sendLocalResponse(_ context.Context, p params) status {
 		return statusParseFailure
 	case v.active == nil || n < 200 || n > 599:
 		return statusBadArgument
-	case int64(len(body)) > v.guest.pool.kind.opts.BodyBytes:
+	case int64(len(body)) > v.guest.pool.set.bodyBytes:
 		return statusInternalFailure
 	}
 	f := fields{rules: responseRules()}

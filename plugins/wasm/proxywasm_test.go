@@ -162,7 +162,7 @@ func TestStatusesOfTheBorder(t *testing.T) {
 }
 
 func TestBodiesOfProxyWASMGuests(t *testing.T) {
-	_, c := proxyGuest(t, Options{BodyBytes: 1000}, core.WASMSettings{})
+	_, c := proxyGuest(t, Options{}, core.WASMSettings{BodyBytes: 1000})
 	sum := func() http.Header { return http.Header{"X-Sum": {"abc"}} }
 	for _, tc := range []struct {
 		name, test string

@@ -39,7 +39,7 @@ func (c *Conn) Report() core.Report {
 	return core.Report{
 		Limits: map[string]int64{
 			"memoryBytes": set.memory, "deadlineMs": set.deadline.Milliseconds(), "startMs": set.start.Milliseconds(), "concurrency": int64(set.concurrency),
-			"bodyBytes": opts.BodyBytes, "stateBytes": opts.StateBytes, "sharedBytes": opts.SharedBytes,
+			"bodyBytes": set.bodyBytes, "stateBytes": set.stateBytes, "sharedBytes": opts.SharedBytes,
 			"logLinesPerSecond": int64(set.logLines), "failuresToQuarantine": int64(opts.BreakAfter),
 		},
 		Counts: map[string]int64{

@@ -111,6 +111,8 @@ type WASM struct {
 	MaxStart       time.Duration
 	MaxConcurrency int
 	MaxLogLines    int
+	MaxBody        int64
+	MaxState       int64
 	CompileTimeout time.Duration
 }
 
@@ -160,7 +162,7 @@ func Default() Config {
 		Endpoints: Endpoints{Loopback: Auto, Private: Auto},
 		Limits:    Limits{BufferedBody: 10 << 20, AdminBody: 1 << 20, Module: 64 << 20},
 		MQTT:      MQTT{Timeout: 10 * time.Second},
-		WASM:      WASM{MaxMemory: 1 << 30, MaxDeadline: 10 * time.Second, MaxStart: time.Minute, MaxConcurrency: 256, MaxLogLines: 10_000, CompileTimeout: time.Minute},
+		WASM:      WASM{MaxMemory: 1 << 30, MaxDeadline: 10 * time.Second, MaxStart: time.Minute, MaxConcurrency: 256, MaxLogLines: 10_000, MaxBody: 64 << 20, MaxState: 16 << 20, CompileTimeout: time.Minute},
 		Session:   Session{Lifetime: 24 * time.Hour},
 		Upstream:  Upstream{Credentials: CredentialsNone},
 		CORS:      CORS{MaxAge: 10 * time.Minute},

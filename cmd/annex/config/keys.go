@@ -77,6 +77,8 @@ func roomKeys(c *Config) []key {
 		{path: "wasm.maxStart", help: "longest time for the start of a guest that a module may be registered with", value: duration(&c.WASM.MaxStart, time.Millisecond, time.Hour)},
 		{path: "wasm.maxConcurrency", help: "most guests at once that a module may be registered with", value: number(&c.WASM.MaxConcurrency, 1, 1<<16)},
 		{path: "wasm.maxLogLines", help: "most lines of the log in a second that a module may be registered with", value: number(&c.WASM.MaxLogLines, 1, 1<<20)},
+		{path: "wasm.maxBody", help: "largest body that a module may be registered to have kept in memory; without a word of its own limits.bufferedBody holds", value: size(&c.WASM.MaxBody, 1<<10, 1<<30)},
+		{path: "wasm.maxState", help: "largest state in the store that a module may be registered with", value: size(&c.WASM.MaxState, 1<<10, 1<<30)},
 		{path: "wasm.compileTimeout", help: "how long compiling a module may take", value: duration(&c.WASM.CompileTimeout, time.Second, time.Hour)},
 	}
 }

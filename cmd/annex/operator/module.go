@@ -57,6 +57,8 @@ type manifest struct {
 		StartMS     int64 `json:"startMS"`
 		Concurrency int   `json:"concurrency"`
 		LogLines    int   `json:"logLinesPerSecond"`
+		BodyBytes   int64 `json:"bodyBytes"`
+		StateBytes  int64 `json:"stateBytes"`
 	} `json:"limits"`
 }
 
@@ -111,7 +113,7 @@ func (u uploading) readManifest(path string) error {
 		"vendor": m.Vendor, "name": m.Name, "version": m.Version, "description": m.Description,
 		"border": m.Border, "root-id": m.RootID,
 		"memory-bytes": number(m.Limits.MemoryBytes), "deadline-ms": number(m.Limits.DeadlineMS), "start-ms": number(m.Limits.StartMS), "concurrency": number(int64(m.Limits.Concurrency)),
-		"log-lines": number(int64(m.Limits.LogLines)),
+		"log-lines": number(int64(m.Limits.LogLines)), "body-bytes": number(m.Limits.BodyBytes), "state-bytes": number(m.Limits.StateBytes),
 	} {
 		if value != "" && !f.Changed(flag) {
 			if err := f.Set(flag, value); err != nil {

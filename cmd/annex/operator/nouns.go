@@ -84,6 +84,8 @@ func moduleFields() []field {
 		{flag: "start-ms", path: "wasm.startMs", help: "time for the start of a guest of the module, in ms", kind: whole},
 		{flag: "concurrency", path: "wasm.concurrency", help: "calls that the module works on at once", kind: whole},
 		{flag: "log-lines", path: "wasm.logLinesPerSecond", help: "lines that the module may log in a second", kind: whole},
+		{flag: "body-bytes", path: "wasm.bodyBytes", help: "largest body that is kept in memory for the module", kind: whole},
+		{flag: "state-bytes", path: "wasm.stateBytes", help: "state of a module of the border annex in the store", kind: whole},
 		{flag: "rewrite", path: "wasm.rewrite", help: "let the module change method and path", kind: truth},
 		{flag: "border", path: "wasm.border", help: "http-wasm, proxy-wasm or annex; by default what the module is written for"},
 		{flag: "cluster", path: "wasm.clusters", help: "where the module may call, as NAME=https://HOST:PORT; may be repeated; takes the place of all", kind: pairs},

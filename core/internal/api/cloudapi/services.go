@@ -45,6 +45,8 @@ type wasmForm struct {
 	StartMS     int64          `json:"startMs,omitzero"`
 	Concurrency int            `json:"concurrency,omitzero"`
 	LogLines    int            `json:"logLinesPerSecond,omitzero"`
+	BodyBytes   int64          `json:"bodyBytes,omitzero"`
+	StateBytes  int64          `json:"stateBytes,omitzero"`
 	Rewrite     bool           `json:"rewrite"`
 
 	Border        string            `json:"border,omitzero"`
@@ -121,6 +123,7 @@ func applyService(in serviceForm, s core.System) (core.System, error) {
 		s.Settings = core.EncodeSettings(core.WASMSettings{
 			Module: in.WASM.Module, Config: []byte(in.WASM.Config), MemoryBytes: in.WASM.MemoryBytes,
 			DeadlineMS: in.WASM.DeadlineMS, StartMS: in.WASM.StartMS, Concurrency: in.WASM.Concurrency, LogLines: in.WASM.LogLines, Rewrite: in.WASM.Rewrite,
+			BodyBytes: in.WASM.BodyBytes, StateBytes: in.WASM.StateBytes,
 			Border: in.WASM.Border, Clusters: in.WASM.Clusters, VMConfig: []byte(in.WASM.VMConfig), RootID: in.WASM.RootID,
 			FailurePolicy: in.WASM.FailurePolicy,
 		})
@@ -152,6 +155,7 @@ func encodeService(s core.System) serviceForm {
 	out.WASM = &wasmForm{
 		Module: set.Module, MemoryBytes: set.MemoryBytes,
 		DeadlineMS: set.DeadlineMS, StartMS: set.StartMS, Concurrency: set.Concurrency, LogLines: set.LogLines, Rewrite: set.Rewrite,
+		BodyBytes: set.BodyBytes, StateBytes: set.StateBytes,
 		Border: set.Border, Clusters: set.Clusters, VMConfig: jsontext.Value(set.VMConfig), RootID: set.RootID,
 		FailurePolicy: set.FailurePolicy,
 	}
