@@ -38,7 +38,17 @@ func (s *proxyCall) pairs(f *fields, kind uint32) []pair {
 			out = append(out, pair{strings.ToLower(n), v})
 		}
 	}
+	if kind == mapRequest && s.chunked() {
+		out = append(out, pair{"transfer-encoding", "chunked"})
+	}
 	return out
+}
+
+// chunked reports whether the request is framed by chunks. The field that says
+// so belongs to a connection and is not in messages; plugins look for it.
+func (s *proxyCall) chunked() bool {
+	r := s.x.msg.Request
+	return strings.HasPrefix(r.Proto, "HTTP/1.") && r.Body.Size() != 0 && !r.Header.Has("Content-Length")
 }
 
 // pseudo gives one of the fields that stand for the request's first line.
