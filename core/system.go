@@ -87,6 +87,10 @@ type WASMSettings struct {
 	Clusters map[string]string `json:",omitempty"` // where guests may call: a name, and https://host:port
 	VMConfig json.RawMessage   `json:",omitempty"` // of a proxy-wasm guest's machine; Config is its plugin's
 	RootID   string            `json:",omitempty"` // which plugin of a proxy-wasm module is meant
+
+	VMID        string            `json:",omitempty"` // the machine of a proxy-wasm plugin, which finds those of its vendor; default: one that nobody else finds
+	Properties  map[string]string `json:",omitempty"` // what proxy-wasm plugins read beside, or in place of, what the gateway knows, by names with dots
+	Environment map[string]string `json:",omitempty"` // variables that guests read through WASI
 	// FailurePolicy tells what becomes of a call when the module fails:
 	// [FailClosed] (the default) or [FailOpen].
 	FailurePolicy string `json:",omitempty"`

@@ -34,7 +34,8 @@
 // # The sandbox
 //
 // What a module declares is bounded by package inspect before the compiler
-// sees it. A guest has no files, no sockets, no environment and no arguments;
+// sees it. A guest has no files, no sockets, no arguments and, unless the
+// registration has some, no environment;
 // it has clocks, random numbers, a log, and sleeps that end with its time.
 // Its memory is capped, its time is capped, and after a trap or a deadline it
 // is thrown away.

@@ -96,6 +96,9 @@ func startGuest(ctx context.Context, p *pool) (*guest, error) {
 		WithRandSource(entropy{g}).
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(g.sleep).WithOsyield(runtime.Gosched)
+	for name, value := range p.set.environment {
+		config = config.WithEnv(name, value)
+	}
 	var mod api.Module
 	err = g.run(ctx, &g.starting, func(ctx context.Context) error {
 		var err error

@@ -83,6 +83,7 @@ type Kind struct {
 	modules  *modules
 	outbound *outbound
 	metrics  metricsBook
+	shared   sharedBook
 	logs     logBook
 
 	mu    sync.Mutex
@@ -115,7 +116,7 @@ func (k *Kind) Stages() []core.Stage {
 // Check compiles the module and starts one guest. It leaves nothing behind
 // but the compiled code in the cache.
 func (k *Kind) Check(ctx context.Context, sys core.System) error {
-	c, err := k.open(ctx, sys)
+	c, err := k.open(ctx, sys, true)
 	if err != nil {
 		return asInvalid(err)
 	}
@@ -135,7 +136,7 @@ func asInvalid(err error) error {
 // Open compiles the module and starts its first guest. Where that fails, and
 // calls may go on without the module, they do until it can be opened.
 func (k *Kind) Open(ctx context.Context, sys core.System) (core.Conn, error) {
-	c, err := k.open(ctx, sys)
+	c, err := k.open(ctx, sys, false)
 	switch {
 	case err == nil:
 		return c, nil
@@ -145,14 +146,14 @@ func (k *Kind) Open(ctx context.Context, sys core.System) (core.Conn, error) {
 	return nil, err
 }
 
-func (k *Kind) open(ctx context.Context, sys core.System) (*Conn, error) {
+func (k *Kind) open(ctx context.Context, sys core.System, trial bool) (*Conn, error) {
 	p, err := k.newPool(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
 	c := newConn(p)
 	if _, ok := p.mod.border.(proxyWASM); ok {
-		if c.fleet, err = launch(ctx, c); err != nil {
+		if c.fleet, err = launch(ctx, c, trial); err != nil {
 			return nil, errors.Join(err, c.Close()) //nolint:contextcheck // as in Check
 		}
 	}
@@ -219,6 +220,10 @@ type settings struct {
 	border      string // the registration says so; empty: the module alone does
 	vmConfig    []byte // of the proxy-wasm border, as rootID
 	rootID      string
+	vendor      string // with vmID: what the guests share, they share with others
+	vmID        string
+	properties  map[string]string
+	environment map[string]string
 	clusters    clusters
 	open        bool // calls go on without a guest that failed
 }
@@ -246,6 +251,9 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 	default:
 		return settings{}, core.Errorf(core.Invalid, "failurePolicy %q: %s or %s is needed", w.FailurePolicy, core.FailClosed, core.FailOpen)
 	}
+	if err := checkTexts(w); err != nil {
+		return settings{}, err
+	}
 	at, err := k.parseClusters(w.Clusters)
 	if err != nil {
 		return settings{}, err
@@ -255,6 +263,7 @@ func (k *Kind) settings(sys core.System) (settings, error) {
 		deadline: time.Duration(w.DeadlineMS) * time.Millisecond, start: time.Duration(w.StartMS) * time.Millisecond, concurrency: w.Concurrency, logLines: w.LogLines, rewrite: w.Rewrite,
 		bodyBytes: w.BodyBytes, stateBytes: w.StateBytes,
 		border: w.Border, vmConfig: plainConfig(w.VMConfig), rootID: w.RootID, clusters: at,
+		vendor: sys.Vendor, vmID: w.VMID, properties: w.Properties, environment: w.Environment,
 		open: w.FailurePolicy == core.FailOpen,
 	}, nil
 }

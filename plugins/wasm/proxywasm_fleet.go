@@ -21,6 +21,8 @@ type fleet struct {
 	conn   *Conn
 	pool   *pool
 	shared *shared
+	common *shared // the same, but while the plugin is only tried
+	leave  func()  // gives it up
 	most   int
 
 	first chan struct{} // full while somebody starts the only guest
@@ -29,18 +31,25 @@ type fleet struct {
 	vms      []*proxyVM
 	starting int
 	closed   bool
+	started  bool           // there has been a guest
 	open     sync.WaitGroup // calls
 	wg       sync.WaitGroup // guests that are being started, callouts, ticks
 }
 
-// launch starts the first guest.
-func launch(ctx context.Context, c *Conn) (*fleet, error) {
+// launch starts the first guest, for good or to see whether it starts.
+func launch(ctx context.Context, c *Conn, trial bool) (*fleet, error) {
 	p := c.pool
 	f := &fleet{
-		conn: c, pool: p, shared: newShared(p.kind.opts.SharedBytes),
+		conn: c, pool: p, shared: p.kind.shared.join(&p.set, p.kind.opts.SharedBytes),
 		most: min(p.set.concurrency, runtime.GOMAXPROCS(0)), first: make(chan struct{}, 1),
 	}
+	f.leave = sync.OnceFunc(func() { p.kind.shared.leave(&p.set, f.common) })
+	f.common = f.shared
+	if trial {
+		f.shared = f.shared.trial()
+	}
 	if _, err := f.start(ctx); err != nil {
+		f.leave()
 		return nil, err
 	}
 	return f, nil
@@ -54,6 +63,9 @@ func (f *fleet) start(ctx context.Context) (*proxyVM, error) {
 	}
 	v := g.session.(*proxyVM)
 	v.fleet, v.timer = f, newTicker(v)
+	f.mu.Lock()
+	v.further = f.started
+	f.mu.Unlock()
 	if err := v.boot(ctx); err != nil {
 		return nil, f.bootError(ctx, err)
 	}
@@ -68,7 +80,7 @@ func (f *fleet) adopt(v *proxyVM) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.closed {
-		f.vms = append(f.vms, v)
+		f.vms, f.started = append(f.vms, v), true
 	}
 	return !f.closed
 }
@@ -76,6 +88,15 @@ func (f *fleet) adopt(v *proxyVM) bool {
 // later runs what a guest is told of beside the calls.
 func (f *fleet) later(tell func() error) {
 	f.wg.Go(func() { f.note(tell()) })
+}
+
+// tell is the same for what comes from other systems, which may be too late.
+func (f *fleet) tell(of func() error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.later(of)
+	}
 }
 
 // note counts the end of a guest that no call is told of.
@@ -198,4 +219,5 @@ func (f *fleet) close(grace time.Duration) {
 		v.close(ctx)
 	}
 	f.wg.Wait()
+	f.leave()
 }

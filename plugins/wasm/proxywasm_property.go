@@ -39,10 +39,13 @@ func (v *proxyVM) getProperty(ctx context.Context, p params) status {
 func (v *proxyVM) property(path string) ([]byte, bool) {
 	set := v.guest.pool.set
 	name := strings.ReplaceAll(path, "\x00", ".")
+	if s := v.active; s != nil && s.properties[path] != nil {
+		return s.properties[path], true
+	}
+	if text, ok := set.properties[name]; ok {
+		return []byte(text), true
+	}
 	if s := v.active; s != nil {
-		if b, ok := s.properties[path]; ok {
-			return b, true
-		}
 		if b, ok := s.property(name); ok {
 			return b, true
 		}
@@ -55,7 +58,9 @@ func (v *proxyVM) property(path string) ([]byte, bool) {
 		return []byte(set.name), true
 	case "plugin_root_id":
 		return []byte(set.rootID), true
-	case "plugin_vm_id", "node.id":
+	case "plugin_vm_id":
+		return []byte(set.machine()), true
+	case "node.id":
 		return []byte(set.triplet), true
 	case "cluster_name":
 		return []byte{}, true
@@ -215,6 +220,6 @@ func (v *proxyVM) setProperty(_ context.Context, p params) status {
 	if s.properties == nil {
 		s.properties = map[string][]byte{}
 	}
-	s.properties[strings.TrimSuffix(path, "\x00")] = value
+	s.properties[strings.TrimSuffix(path, "\x00")] = append([]byte{}, value...)
 	return statusOK
 }

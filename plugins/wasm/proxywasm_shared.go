@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -11,17 +12,24 @@ const (
 	maxQueueItems = 4096
 )
 
-// shared is what all guests of one system have in common: data and queues. It
-// lasts as long as the system stays as it is registered.
+// shared is what guests have in common: data and queues, each of one machine.
+// A system has them for itself, unless its registration names a vmId: then all
+// systems of the same vendor that name one have them together. They last as
+// long as a registration of their machine stands as it is.
 type shared struct {
 	limit int64 // bytes of data and queued items together
 
-	mu     sync.Mutex
-	bytes  int64
-	data   map[string]sharedValue
-	queues []*queue // by id - 1
-	cas    uint32
+	mu        sync.Mutex
+	bytes     int64
+	data      map[sharedKey]sharedValue
+	queues    map[uint32]*queue
+	lastQueue uint32
+	cas       uint32
+	users     map[string]int // fleets, by their machine
 }
+
+// sharedKey is a name of one machine.
+type sharedKey struct{ vm, name string }
 
 type sharedValue struct {
 	value []byte
@@ -29,33 +37,85 @@ type sharedValue struct {
 }
 
 type queue struct {
-	name  string
-	owner *proxyVM // who is told of new items: who registered it last
-	items [][]byte
+	sharedKey
+	readers []*proxyVM // who registered it; the last one that lives is told of new items
+	items   [][]byte
 }
 
 func newShared(limit int64) *shared {
-	return &shared{limit: limit, data: map[string]sharedValue{}}
+	return &shared{limit: limit, data: map[sharedKey]sharedValue{}, queues: map[uint32]*queue{}, users: map[string]int{}}
 }
 
-func (h *shared) get(key string) (sharedValue, bool) {
+// trial is a copy to try a plugin with: it finds what others have, and what it
+// does is seen by nobody.
+func (h *shared) trial() *shared {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := newShared(h.limit)
+	c.bytes, c.lastQueue, c.cas, c.data = h.bytes, h.lastQueue, h.cas, maps.Clone(h.data)
+	for id, q := range h.queues {
+		c.queues[id] = &queue{sharedKey: q.sharedKey}
+	}
+	return c
+}
+
+// join counts a fleet that uses the machine vm.
+func (h *shared) join(vm string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.users[vm]++
+}
+
+// leave ends what join began. With its last fleet, what a machine has is
+// dropped. It reports whether nobody is left.
+func (h *shared) leave(vm string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.users[vm]--; h.users[vm] > 0 {
+		return false
+	}
+	delete(h.users, vm)
+	for key, v := range h.data {
+		if key.vm == vm {
+			h.bytes -= costOf(key, v.value)
+			delete(h.data, key)
+		}
+	}
+	for id, q := range h.queues {
+		if q.vm == vm {
+			for _, item := range q.items {
+				h.bytes -= int64(len(item))
+			}
+			delete(h.queues, id)
+		}
+	}
+	return len(h.users) == 0
+}
+
+func (h *shared) get(key sharedKey) (sharedValue, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	v, ok := h.data[key]
 	return v, ok
 }
 
-// set stores a value, if cas is 0 or that of the value which is there.
-func (h *shared) set(key string, value []byte, cas uint32) status {
+func costOf(key sharedKey, value []byte) int64 { return int64(len(key.name)+len(value)) + 64 }
+
+// set stores a value, if cas is 0 or that of the value which is there. With
+// keep, a value that is there stays.
+func (h *shared) set(key sharedKey, value []byte, cas uint32, keep bool) status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	was, ok := h.data[key]
-	if cas != 0 && was.cas != cas {
+	switch {
+	case cas != 0 && was.cas != cas:
 		return statusMismatch
+	case ok && keep:
+		return statusOK
 	}
-	more := int64(len(value) - len(was.value))
-	if !ok {
-		more += int64(len(key)) + 64
+	more := costOf(key, value)
+	if ok {
+		more = int64(len(value) - len(was.value))
 	}
 	if h.bytes+more > h.limit {
 		return statusInternalFailure
@@ -68,34 +128,45 @@ func (h *shared) set(key string, value []byte, cas uint32) status {
 	return statusOK
 }
 
-// register opens a queue for a guest, or resolves it, where owner is nil.
-func (h *shared) register(name string, owner *proxyVM) (uint32, bool) {
+// register opens a queue for a guest.
+func (h *shared) register(key sharedKey, reader *proxyVM) (uint32, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	i := slices.IndexFunc(h.queues, func(q *queue) bool { return q.name == name })
-	switch {
-	case i >= 0 && owner != nil:
-		h.queues[i].owner = owner
-	case i < 0 && (owner == nil || len(h.queues) >= maxQueues):
-		return 0, false
-	case i < 0:
-		h.queues = append(h.queues, &queue{name: name, owner: owner})
-		i = len(h.queues) - 1
+	id, ok := h.find(key)
+	if !ok {
+		if len(h.queues) >= maxQueues {
+			return 0, false
+		}
+		h.lastQueue++
+		id = h.lastQueue
+		h.queues[id] = &queue{sharedKey: key}
 	}
-	return uint32(i + 1), true
+	q := h.queues[id]
+	q.readers = append(slices.DeleteFunc(q.readers, func(v *proxyVM) bool { return v == reader || v.ended() }), reader)
+	return id, true
 }
 
-func (h *shared) queue(id uint32) *queue {
-	if id == 0 || uint64(id) > uint64(len(h.queues)) {
-		return nil
-	}
-	return h.queues[id-1]
+// resolve finds a queue.
+func (h *shared) resolve(key sharedKey) (uint32, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.find(key)
 }
 
+func (h *shared) find(key sharedKey) (uint32, bool) {
+	for id, q := range h.queues {
+		if q.sharedKey == key {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// push adds an item. It gives who is to be told, or nil.
 func (h *shared) push(id uint32, item []byte) (*proxyVM, status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	q := h.queue(id)
+	q := h.queues[id]
 	switch {
 	case q == nil:
 		return nil, statusNotFound
@@ -104,13 +175,18 @@ func (h *shared) push(id uint32, item []byte) (*proxyVM, status) {
 	}
 	h.bytes += int64(len(item))
 	q.items = append(q.items, item)
-	return q.owner, statusOK
+	for _, v := range slices.Backward(q.readers) {
+		if !v.ended() {
+			return v, statusOK
+		}
+	}
+	return nil, statusOK
 }
 
 func (h *shared) pop(id uint32) ([]byte, status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	q := h.queue(id)
+	q := h.queues[id]
 	switch {
 	case q == nil:
 		return nil, statusNotFound
@@ -123,12 +199,56 @@ func (h *shared) pop(id uint32) ([]byte, status) {
 	return item, statusOK
 }
 
+// sharedBook has what the systems of each vendor share.
+type sharedBook struct {
+	mu       sync.Mutex
+	byVendor map[string]*shared
+}
+
+// join gives what a fleet shares with others, and counts it.
+func (b *sharedBook) join(set *settings, limit int64) *shared {
+	if set.vmID == "" {
+		return newShared(limit)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.byVendor[set.vendor]
+	if h == nil {
+		h = newShared(limit)
+		if b.byVendor == nil {
+			b.byVendor = map[string]*shared{}
+		}
+		b.byVendor[set.vendor] = h
+	}
+	h.join(set.machine())
+	return h
+}
+
+func (b *sharedBook) leave(set *settings, h *shared) {
+	if set.vmID == "" {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.leave(set.machine()) && b.byVendor[set.vendor] == h {
+		delete(b.byVendor, set.vendor)
+	}
+}
+
+// machine is the id of a plugin's machine.
+func (s *settings) machine() string {
+	if s.vmID != "" {
+		return s.vmID
+	}
+	return s.triplet
+}
+
 func (v *proxyVM) getShared(ctx context.Context, p params) status {
 	key, ok := v.text(p, 0)
 	if !ok || !v.writable(p.u32(2), p.u32(3), p.u32(4)) {
 		return statusMemory
 	}
-	value, found := v.fleet.shared.get(key)
+	value, found := v.fleet.shared.get(v.own(key))
 	if !found {
 		return statusNotFound
 	}
@@ -138,13 +258,20 @@ func (v *proxyVM) getShared(ctx context.Context, p params) status {
 	return v.putU32(p.u32(4), value.cas)
 }
 
+// setShared stores a value. What a further guest of a system writes while it
+// starts is what the first one wrote: it does not undo what was made of it.
 func (v *proxyVM) setShared(_ context.Context, p params) status {
 	key, ok := v.text(p, 0)
 	value, okay := v.read(p.u32(2), p.u32(3))
 	if !ok || !okay {
 		return statusMemory
 	}
-	return v.fleet.shared.set(key, value, p.u32(4))
+	return v.fleet.shared.set(v.own(key), value, p.u32(4), v.starting && v.further)
+}
+
+// own is a name of the guest's own machine.
+func (v *proxyVM) own(name string) sharedKey {
+	return sharedKey{v.guest.pool.set.machine(), name}
 }
 
 func (v *proxyVM) registerQueue(_ context.Context, p params) status {
@@ -152,7 +279,7 @@ func (v *proxyVM) registerQueue(_ context.Context, p params) status {
 	if !ok || !v.writable(p.u32(2)) {
 		return statusMemory
 	}
-	id, ok := v.fleet.shared.register(name, v)
+	id, ok := v.fleet.shared.register(v.own(name), v)
 	if !ok {
 		return statusInternalFailure
 	}
@@ -160,16 +287,20 @@ func (v *proxyVM) registerQueue(_ context.Context, p params) status {
 	return v.putU32(p.u32(2), id)
 }
 
-// resolveQueue finds a queue of this system. Those of others are not found:
-// systems share nothing.
+// resolveQueue finds a queue of the guest's own machine or, where the
+// registration names its machine, of another one of the same vendor.
 func (v *proxyVM) resolveQueue(_ context.Context, p params) status {
 	vm, ok := v.text(p, 0)
 	name, okay := v.text(p, 2)
 	if !ok || !okay || !v.writable(p.u32(4)) {
 		return statusMemory
 	}
-	id, found := v.fleet.shared.register(name, nil)
-	if !found || vm != "" && vm != v.guest.pool.set.triplet {
+	key := v.own(name)
+	if vm != "" {
+		key.vm = vm
+	}
+	id, found := v.fleet.shared.resolve(key)
+	if !found {
 		return statusNotFound
 	}
 	return v.putU32(p.u32(4), id)
@@ -183,13 +314,17 @@ func (v *proxyVM) enqueue(_ context.Context, p params) status {
 		return statusMemory
 	}
 	id := p.u32(0)
-	owner, st := v.fleet.shared.push(id, item)
-	if st != statusOK || !owner.has("proxy_on_queue_ready") {
+	reader, st := v.fleet.shared.push(id, item)
+	if st != statusOK || reader == nil || !reader.has("proxy_on_queue_ready") {
 		return st
 	}
-	v.fleet.later(func() error { //nolint:contextcheck // when it is its turn, after this callback
-		return owner.enter(context.Background(), nil, func(ctx context.Context) error {
-			_, err := owner.invoke(ctx, "proxy_on_queue_ready", 0, rootID, id)
+	tell := reader.fleet.tell
+	if reader.fleet == v.fleet {
+		tell = v.fleet.later
+	}
+	tell(func() error { //nolint:contextcheck // when it is its turn, after this callback
+		return reader.enter(context.Background(), nil, func(ctx context.Context) error {
+			_, err := reader.invoke(ctx, "proxy_on_queue_ready", 0, rootID, id)
 			return err
 		})
 	})

@@ -49,6 +49,7 @@ type proxyVM struct {
 	finished []*proxyCall          // said proxy_done, and are to be ended when the callback is over
 	config   []byte                // what VM or plugin configuration stands for now
 	starting bool                  // vm_start or configure runs
+	further  bool                  // it is not the first guest of its system
 	inCall   *callResult           // while its callback runs
 	callouts map[uint32]*callout
 	lastCall uint32
@@ -73,6 +74,16 @@ func (v *proxyVM) started(m api.Module) {
 	}
 	for name, def := range m.ExportedFunctionDefinitions() {
 		v.callbacks[name] = callback{m.ExportedFunction(name), len(def.ParamTypes()), len(def.ResultTypes()) > 0}
+	}
+}
+
+// ended reports whether the guest is gone.
+func (v *proxyVM) ended() bool {
+	select {
+	case <-v.gone:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -38,7 +38,7 @@ func (s *standIn) retry(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		c, err := s.kind.open(ctx, s.sys)
+		c, err := s.kind.open(ctx, s.sys, false)
 		if err == nil {
 			s.real.Store(c)
 			return

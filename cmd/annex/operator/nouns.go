@@ -91,6 +91,9 @@ func moduleFields() []field {
 		{flag: "cluster", path: "wasm.clusters", help: "where the module may call, as NAME=https://HOST:PORT; may be repeated; takes the place of all", kind: pairs},
 		{flag: "vm-config", path: "wasm.vmConfig", help: "configuration of a proxy-wasm machine: JSON, or @FILE", kind: document},
 		{flag: "root-id", path: "wasm.rootId", help: "which plugin of a proxy-wasm module is meant"},
+		{flag: "vm-id", path: "wasm.vmId", help: "machine of a proxy-wasm plugin: those of one vendor that name theirs find each other's queues"},
+		{flag: "property", path: "wasm.properties", help: "what a proxy-wasm plugin reads as a property, as NAME=VALUE; may be repeated; takes the place of all", kind: pairs},
+		{flag: "env", path: "wasm.environment", help: "variable that the module reads, as NAME=VALUE; may be repeated; takes the place of all", kind: pairs},
 		{flag: "failure-policy", path: "wasm.failurePolicy", help: "what becomes of calls when the module fails: closed (they fail) or open (they go on without it)"},
 	}
 }

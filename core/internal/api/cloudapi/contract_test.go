@@ -237,7 +237,7 @@ func TestModulesLiveTheirLife(t *testing.T) {
 	body := `{"name":"guest","version":"1.0.0","vendor":"acme","kind":"wasm","wasm":{"module":"` + digest + `","config":{"b": [1, 2],"a":"<&>"},"deadlineMs":20}}`
 	h.post(services, body).golden("service-wasm-post")
 	item := services + "/urn:vcloud:extension-api:acme:guest:1.0.0"
-	h.put(item, `{"wasm":{"module":"`+digest+`","memoryBytes":65536,"startMs":9000,"logLinesPerSecond":200,"concurrency":2,"rewrite":true,"failurePolicy":"closed","border":"proxy-wasm","clusters":{"auth":"https://auth.test"},"vmConfig":{"b":1},"rootId":"r"},"description":"d"}`).golden("service-wasm-put")
+	h.put(item, `{"wasm":{"module":"`+digest+`","memoryBytes":65536,"startMs":9000,"logLinesPerSecond":200,"concurrency":2,"rewrite":true,"failurePolicy":"closed","border":"proxy-wasm","clusters":{"auth":"https://auth.test"},"vmConfig":{"b":1},"rootId":"r","vmId":"v","properties":{"a.b":"c"},"environment":{"HOME":"/"}},"description":"d"}`).golden("service-wasm-put")
 	if m := h.put(item, `{"priority":1}`).want(200); m["wasm"].(map[string]any)["concurrency"] != 2.0 {
 		t.Errorf("settings that were left out do not stay: %v", m)
 	}

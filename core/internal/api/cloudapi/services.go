@@ -53,6 +53,9 @@ type wasmForm struct {
 	Clusters      map[string]string `json:"clusters,omitzero"`
 	VMConfig      jsontext.Value    `json:"vmConfig,omitzero"`
 	RootID        string            `json:"rootId,omitzero"`
+	VMID          string            `json:"vmId,omitzero"`
+	Properties    map[string]string `json:"properties,omitzero"`
+	Environment   map[string]string `json:"environment,omitzero"`
 	FailurePolicy string            `json:"failurePolicy,omitzero"`
 }
 
@@ -125,6 +128,7 @@ func applyService(in serviceForm, s core.System) (core.System, error) {
 			DeadlineMS: in.WASM.DeadlineMS, StartMS: in.WASM.StartMS, Concurrency: in.WASM.Concurrency, LogLines: in.WASM.LogLines, Rewrite: in.WASM.Rewrite,
 			BodyBytes: in.WASM.BodyBytes, StateBytes: in.WASM.StateBytes,
 			Border: in.WASM.Border, Clusters: in.WASM.Clusters, VMConfig: []byte(in.WASM.VMConfig), RootID: in.WASM.RootID,
+			VMID: in.WASM.VMID, Properties: in.WASM.Properties, Environment: in.WASM.Environment,
 			FailurePolicy: in.WASM.FailurePolicy,
 		})
 	}
@@ -157,6 +161,7 @@ func encodeService(s core.System) serviceForm {
 		DeadlineMS: set.DeadlineMS, StartMS: set.StartMS, Concurrency: set.Concurrency, LogLines: set.LogLines, Rewrite: set.Rewrite,
 		BodyBytes: set.BodyBytes, StateBytes: set.StateBytes,
 		Border: set.Border, Clusters: set.Clusters, VMConfig: jsontext.Value(set.VMConfig), RootID: set.RootID,
+		VMID: set.VMID, Properties: set.Properties, Environment: set.Environment,
 		FailurePolicy: set.FailurePolicy,
 	}
 	if string(set.Config) != "null" {

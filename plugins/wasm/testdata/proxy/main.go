@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"unsafe"
 )
@@ -43,6 +44,9 @@ func onContextCreate(id, parent uint32) {
 //go:wasmexport proxy_on_vm_start
 func onVMStart(_, size uint32) uint32 {
 	vm, _ = buffer(6, 0, size)
+	if vm == "seed" {
+		proxySetShared("seed", "fresh", 0)
+	}
 	return 1
 }
 
@@ -237,6 +241,17 @@ var tests = map[string]func(id, n, end uint32) uint32{
 		_, unknown := taken(func(p, n unsafe.Pointer) uint32 { return proxyDequeue(77, p, n) })
 		return answer(fmt.Sprintln(found, absent, theirs, nothing, unknown, proxyEnqueue(id, "a"), proxyEnqueue(77, "a")))
 	},
+	"send": func(uint32, uint32, uint32) uint32 {
+		id, found := number(func(at unsafe.Pointer) uint32 { return proxyResolveQueue(value(request, "x-vm"), "jobs", at) })
+		return answer(fmt.Sprint(found, proxyEnqueue(id, value(request, "x-item"))))
+	},
+	"keep": func(uint32, uint32, uint32) uint32 {
+		key := value(request, "x-key")
+		var cas uint32
+		was, status := taken(func(p, n unsafe.Pointer) uint32 { return proxyGetShared(key, p, n, unsafe.Pointer(&cas)) })
+		return answer(fmt.Sprint(was, status, proxySetShared(key, value(request, "x-value"), cas)))
+	},
+	"environment": func(uint32, uint32, uint32) uint32 { return answer(strings.Join(os.Environ(), " ")) },
 	"metrics": func(uint32, uint32, uint32) uint32 {
 		c, g, h := metric(0, "c"), metric(1, "g"), metric(2, "h")
 		_, again := number(func(at unsafe.Pointer) uint32 { return proxyDefineMetric(1, "c", at) })
