@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/annex-gateway/annex/cmd/annex/config"
@@ -75,26 +74,13 @@ func (h *house) open(ctx context.Context) error {
 	if opts.AccessLog, err = h.openAccessLog(); err != nil {
 		return err
 	}
-	seldom := collectSeldom()
-	h.gateway, err = gateway.New(ctx, opts)
-	seldom()
-	if err != nil {
+	h.closers = append(h.closers, collectSeldom())
+	if h.gateway, err = gateway.New(ctx, opts); err != nil {
 		return err
 	}
 	h.closers = append(h.closers, h.gateway.Close)
 	h.serve()
 	return nil
-}
-
-// collectSeldom has garbage collected less often until it is taken back. What
-// a start reads it keeps; looking through it again and again is a third of the
-// work with 100,000 registrations. GOGC in the environment is obeyed.
-func collectSeldom() (back func()) {
-	if os.Getenv("GOGC") != "" {
-		return func() {}
-	}
-	before := debug.SetGCPercent(400)
-	return func() { debug.SetGCPercent(before) }
 }
 
 func (h *house) caDir() string { return filepath.Join(h.Data, "tls") }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+func TestGarbageMayGatherUpToTheAllowance(t *testing.T) {
+	c := &collector{allowance: 128 << 20}
+	for live, want := range map[uint64]int{0: 10_000, 16 << 20: 800, 64 << 20: 200, 128 << 20: 100, 8 << 30: 100} {
+		if got := c.percentAt(live); got != want {
+			t.Errorf("%d bytes live: got %d %%, want %d %%", live, got, want)
+		}
+	}
+}
+
+func TestTheAllowanceIsLessWhereMemoryIsSmall(t *testing.T) {
+	for limit, want := range map[string]uint64{"": allowance, "max\n": allowance, "536870912\n": 32 << 20, "17179869184\n": allowance} {
+		if got := allowanceWithin([]byte(limit)); got != want {
+			t.Errorf("memory.max %q: got %d, want %d", limit, got, want)
+		}
+	}
+}
+
+func TestACollectionIsFollowedByTheNextOnesTime(t *testing.T) {
+	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	set := func() int { // there is no other way to ask
+		p := debug.SetGCPercent(100)
+		debug.SetGCPercent(p)
+		return p
+	}
+	before := set()
+	back := collectSeldom()
+	kept := make([][]byte, 0, 64)
+	for want := 400; set() == want; { // at the start
+		runtime.GC()
+		time.Sleep(time.Millisecond) // finalizers run on their own
+	}
+	small := set()
+	for range cap(kept) {
+		kept = append(kept, make([]byte, 4<<20))
+	}
+	for set() != 100 { // 256 MiB and more are live
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	runtime.KeepAlive(kept)
+	if err := back(); err != nil {
+		t.Fatal(err)
+	}
+	if small <= 100 || set() != before {
+		t.Errorf("with little live it was %d %%, and in the end it is %d %%, not %d %%", small, set(), before)
+	}
+}
+
+func TestTheEnvironmentSaysWhenGarbageIsCollected(t *testing.T) {
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		t.Setenv("GOGC", "")
+		t.Setenv("GOMEMLIMIT", "")
+		t.Setenv(name, "300")
+		before := debug.SetGCPercent(100)
+		back := collectSeldom()
+		if p := debug.SetGCPercent(before); p != 100 {
+			t.Errorf("%s is set, and the gateway sets %d %%", name, p)
+		}
+		if err := back(); err != nil {
+			t.Error(err)
+		}
+	}
+}
