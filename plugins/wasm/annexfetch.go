@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -21,14 +22,16 @@ const (
 func (h *handler) fetch(p params) uint64 {
 	x := h.call()
 	x.fetched, x.fetchedTo = nil, 0
-	method, raw := string(h.read(p.u32(0), p.u32(1))), string(h.read(p.u32(2), p.u32(3)))
-	header, body := string(h.read(p.u32(4), p.u32(5))), append([]byte(nil), h.read(p.u32(6), p.u32(7))...)
+	method, fine := h.text(p, 0, maxFieldName)
+	raw, right := h.text(p, 2, maxTarget)
+	header, good := h.text(p, 4, maxMapBytes)
+	body := h.read(p.u32(6), p.u32(7))
 	c, ok := h.fetchRequest(method, raw, header)
-	if !ok || int64(len(body)) > h.guest.pool.set.bodyBytes {
+	if !ok || !fine || !right || !good || int64(len(body)) > h.guest.pool.set.bodyBytes {
 		x.refused++
 		return result(fetchRefused)
 	}
-	c.body = body
+	c.body = bytes.Clone(body)
 	c.timeout = h.guest.budget.rest()
 	if ms := p.u32(8); ms > 0 {
 		c.timeout = min(c.timeout, time.Duration(ms)*time.Millisecond)
@@ -85,7 +88,8 @@ func (h *handler) answer() *callResult {
 }
 
 func (h *handler) fetchHeader(p params) uint64 {
-	name := strings.ToLower(string(h.read(p.u32(0), p.u32(1))))
+	name, _ := h.text(p, 0, maxFieldName)
+	name = strings.ToLower(name)
 	var values []string
 	for _, f := range h.answer().header {
 		if f.name == name {

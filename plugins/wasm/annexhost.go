@@ -69,10 +69,8 @@ func (h *handler) getCaller(p params) uint64 {
 }
 
 func (h *handler) hasRight(p params) uint64 {
-	if h.call().msg.Caller.Rights.Has(string(h.read(p.u32(0), p.u32(1)))) {
-		return 1
-	}
-	return 0
+	right, ok := h.text(p, 0, maxRight)
+	return uint64(flagOf(ok && h.call().msg.Caller.Rights.Has(right)))
 }
 
 // getRights gives the names of the caller's rights; none for who holds all.
@@ -80,7 +78,10 @@ func (h *handler) getRights(p params) uint64 {
 	return h.putList(p.u32(0), p.u32(1), h.call().msg.Caller.Rights.Names(), same)
 }
 
-const maxName = 256
+const (
+	maxName  = 256
+	maxRight = 4 << 10
+)
 
 // claim names the user on whose behalf the call is made. It belongs to the
 // stage authenticate; the gateway finds out whether there is such a user.
@@ -107,7 +108,11 @@ func (h *handler) metric(p params) uint64 {
 		fail("the guest points outside of its memory: 8 bytes at %d", p.u32(3))
 	}
 	metrics := h.guest.pool.metrics
-	id, ok := metrics.define(sorts[p.u32(0)], string(h.read(p.u32(1), p.u32(2))))
+	name, fits := h.text(p, 1, maxMetricName)
+	if !fits {
+		return 0
+	}
+	id, ok := metrics.define(sorts[p.u32(0)], name)
 	if !ok {
 		return 0
 	}

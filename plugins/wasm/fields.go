@@ -165,9 +165,14 @@ func splitCookies(values []string) (seen, kept []string) {
 	return seen, kept
 }
 
+const (
+	maxFieldName  = 256
+	maxFieldValue = 64 << 10
+)
+
 // fieldName gives the canonical form of a field name, or "" for what is none.
 func fieldName(b []byte) string {
-	if len(b) == 0 || len(b) > 256 {
+	if len(b) == 0 || len(b) > maxFieldName {
 		return ""
 	}
 	for _, c := range b {
@@ -184,7 +189,7 @@ func tokenByte(c byte) bool {
 
 // validValue reports whether b can stand as a field's value.
 func validValue(b []byte) bool {
-	if len(b) > 64<<10 {
+	if len(b) > maxFieldValue {
 		return false
 	}
 	for _, c := range b {

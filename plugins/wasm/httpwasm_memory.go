@@ -14,6 +14,16 @@ func (h *handler) read(at, n uint32) []byte {
 	return b
 }
 
+// text reads a string from the two parameters at i. One that is longer than
+// most is not copied, and not given.
+func (h *handler) text(p params, i int, most uint32) (s string, ok bool) {
+	b := h.read(p.u32(i), p.u32(i+1))
+	if uint32(len(b)) > most {
+		return "", false
+	}
+	return string(b), true
+}
+
 // put writes v where the guest has room for it, and otherwise nothing. The
 // result is the length of v either way.
 func (h *handler) put(at, room uint32, v string) uint64 {

@@ -23,6 +23,8 @@ const (
 	dialTimeout = 5 * time.Second
 	// maxOutbound is the longest that one call of a guest to others may take.
 	maxOutbound = 30 * time.Second
+	// maxClusterName is how long a guest's name for a place may be.
+	maxClusterName = 1 << 10
 	// maxPending is how many of them one guest may have under way.
 	maxPending = 100
 )

@@ -77,9 +77,9 @@ func (v *proxyVM) setBuffer(_ context.Context, p params) status {
 	if kind > bufferForeign {
 		return statusBadArgument
 	}
-	value, ok := v.read(p.u32(3), p.u32(4))
-	if !ok {
-		return statusMemory
+	value, st := v.view(p, 3, v.guest.pool.set.bodyBytes)
+	if st != statusOK {
+		return st
 	}
 	h := v.hookOf(kind)
 	if h == nil {

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -15,10 +16,13 @@ type callout struct {
 }
 
 func (v *proxyVM) httpCall(_ context.Context, p params) status {
-	name, ok := v.text(p, 0)
-	raw, okay := v.read(p.u32(2), p.u32(3))
-	body, fine := v.read(p.u32(4), p.u32(5))
-	if !ok || !okay || !fine || !v.writable(p.u32(9)) {
+	name, bad := v.text(p, 0, maxClusterName)
+	raw, st := v.view(p, 2, maxMapBytes)
+	body, wrong := v.read(p, 4, v.guest.pool.set.bodyBytes)
+	switch bad = cmp.Or(bad, st, wrong); {
+	case bad != statusOK:
+		return bad
+	case !v.writable(p.u32(9)):
 		return statusMemory
 	}
 	fields, err := decodePairs(raw)
@@ -33,7 +37,7 @@ func (v *proxyVM) httpCall(_ context.Context, p params) status {
 	if c.timeout == 0 {
 		c.timeout = maxOutbound
 	}
-	if len(v.callouts) >= maxPending || int64(len(body)) > v.guest.pool.set.bodyBytes {
+	if len(v.callouts) >= maxPending {
 		return statusInternalFailure
 	}
 	return v.putU32(p.u32(9), v.send(c)) //nolint:contextcheck // the answer comes after this callback
@@ -61,7 +65,7 @@ func (c *callRequest) fill(fields []pair) bool {
 			c.header[canonical] = append(c.header[canonical], f.value)
 		}
 	}
-	return token(c.method) && named && (c.host == "" || authority(c.host)) && strings.HasPrefix(c.target, "/") && plainASCII(c.target)
+	return token(c.method) && named && (c.host == "" || authority(c.host)) && len(c.target) <= maxTarget && strings.HasPrefix(c.target, "/") && plainASCII(c.target)
 }
 
 // send starts a call on behalf of the active context.

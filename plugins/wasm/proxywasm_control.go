@@ -1,8 +1,10 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 
@@ -172,10 +174,11 @@ func (v *proxyVM) closeStream(_ context.Context, p params) status {
 // sendLocalResponse answers the active call. It wins over whatever the
 // callback says is to happen next; only the first one counts.
 func (v *proxyVM) sendLocalResponse(_ context.Context, p params) status {
-	body, ok := v.read(p.u32(3), p.u32(4))
-	raw, okay := v.read(p.u32(5), p.u32(6))
-	if _, fine := v.text(p, 1); !ok || !okay || !fine {
-		return statusMemory
+	body, bad := v.read(p, 3, v.guest.pool.set.bodyBytes)
+	raw, st := v.view(p, 5, maxMapBytes)
+	_, wrong := v.view(p, 1, math.MaxUint32) // why it answers so: not used
+	if bad = cmp.Or(bad, st, wrong); bad != statusOK {
+		return bad
 	}
 	header, err := decodePairs(raw)
 	switch n := p.u32(0); {
@@ -183,8 +186,6 @@ func (v *proxyVM) sendLocalResponse(_ context.Context, p params) status {
 		return statusParseFailure
 	case v.active == nil || n < 200 || n > 599:
 		return statusBadArgument
-	case int64(len(body)) > v.guest.pool.set.bodyBytes:
-		return statusInternalFailure
 	}
 	f := fields{rules: responseRules()}
 	for _, e := range header {

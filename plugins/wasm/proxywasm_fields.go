@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -127,8 +128,11 @@ func (v *proxyVM) getMapPairs(ctx context.Context, p params) status {
 }
 
 func (v *proxyVM) getMapValue(ctx context.Context, p params) status {
-	name, ok := v.text(p, 1)
-	if !ok || !v.writable(p.u32(3), p.u32(4)) {
+	name, st := v.text(p, 1, maxFieldName)
+	switch {
+	case st != statusOK:
+		return st
+	case !v.writable(p.u32(3), p.u32(4)):
 		return statusMemory
 	}
 	pairs, st := v.lookUp(p.u32(0))
@@ -161,9 +165,9 @@ func (v *proxyVM) replaceMapValue(_ context.Context, p params) status {
 }
 
 func (v *proxyVM) removeMapValue(_ context.Context, p params) status {
-	name, ok := v.text(p, 1)
-	if !ok {
-		return statusMemory
+	name, st := v.text(p, 1, maxFieldName)
+	if st != statusOK {
+		return st
 	}
 	f, st := v.editable(p.u32(0))
 	if st != statusOK {
@@ -182,10 +186,10 @@ func (v *proxyVM) removeMapValue(_ context.Context, p params) status {
 }
 
 func (v *proxyVM) edit(p params, do func(h http.Header, name, value string)) status {
-	name, ok := v.text(p, 1)
-	value, okay := v.text(p, 3)
-	if !ok || !okay {
-		return statusMemory
+	name, bad := v.text(p, 1, maxFieldName)
+	value, st := v.text(p, 3, maxFieldValue)
+	if bad = cmp.Or(bad, st); bad != statusOK {
+		return bad
 	}
 	f, st := v.editable(p.u32(0))
 	if st != statusOK {
@@ -241,9 +245,9 @@ func (v *proxyVM) editable(kind uint32) (*fields, status) {
 
 // setMapPairs makes the guest's pairs all there is.
 func (v *proxyVM) setMapPairs(_ context.Context, p params) status {
-	b, ok := v.read(p.u32(1), p.u32(2))
-	if !ok {
-		return statusMemory
+	b, st := v.view(p, 1, maxMapBytes)
+	if st != statusOK {
+		return st
 	}
 	pairs, err := decodePairs(b)
 	if err != nil {

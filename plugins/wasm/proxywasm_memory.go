@@ -5,25 +5,39 @@ import (
 	"context"
 )
 
-// read gives a copy of n bytes of the guest's memory.
-func (v *proxyVM) read(at, n uint32) ([]byte, bool) {
+// What guests give is refused before it is copied where it is too long to be
+// of use: a guest's memory is large, and copying it takes the host's time.
+
+// maxMapBytes is how long a map of header fields may be, as a guest writes it.
+const maxMapBytes = 2 << 20
+
+// view gives the bytes that the two parameters at i point to, if there are no
+// more than most. They are the memory itself.
+func (v *proxyVM) view(p params, i int, most int64) ([]byte, status) {
+	n := p.u32(i + 1)
 	if n == 0 {
-		return nil, true
+		return nil, statusOK
 	}
-	b, ok := v.mem.Read(at, n)
-	if !ok {
-		return nil, false
+	b, ok := v.mem.Read(p.u32(i), n)
+	switch {
+	case !ok:
+		return nil, statusMemory
+	case int64(n) > most:
+		return nil, statusInternalFailure
 	}
-	return bytes.Clone(b), true
+	return b, statusOK
 }
 
-// text reads a string from the two parameters at i.
-func (v *proxyVM) text(p params, i int) (string, bool) {
-	if p.u32(i+1) == 0 {
-		return "", true
-	}
-	b, ok := v.mem.Read(p.u32(i), p.u32(i+1))
-	return string(b), ok
+// read gives a copy of them.
+func (v *proxyVM) read(p params, i int, most int64) ([]byte, status) {
+	b, st := v.view(p, i, most)
+	return bytes.Clone(b), st
+}
+
+// text gives them as a string.
+func (v *proxyVM) text(p params, i int, most int64) (string, status) {
+	b, st := v.view(p, i, most)
+	return string(b), st
 }
 
 // writable reports whether 4-byte numbers can be written at all of the

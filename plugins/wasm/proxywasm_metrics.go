@@ -7,10 +7,12 @@ import (
 )
 
 func (v *proxyVM) defineMetric(_ context.Context, p params) status {
-	name, ok := v.text(p, 1)
+	name, st := v.text(p, 1, maxMetricName)
 	sorts := []core.MetricSort{core.Counter, core.Gauge, core.Histogram}
 	switch {
-	case !ok || !v.writable(p.u32(3)):
+	case st != statusOK:
+		return st
+	case !v.writable(p.u32(3)):
 		return statusMemory
 	case p.u32(0) >= uint32(len(sorts)):
 		return statusBadArgument

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 const (
 	maxProperties    = 100
 	maxPropertyBytes = 64 << 10
+	maxPropertyPath  = 4 << 10
 )
 
 // number is a property that is a number: 64 bits, the lowest byte first.
@@ -24,8 +26,11 @@ func boolean(b bool) []byte {
 }
 
 func (v *proxyVM) getProperty(ctx context.Context, p params) status {
-	path, ok := v.text(p, 0)
-	if !ok || !v.writable(p.u32(2), p.u32(3)) {
+	path, st := v.text(p, 0, maxPropertyPath)
+	switch {
+	case st != statusOK:
+		return st
+	case !v.writable(p.u32(2), p.u32(3)):
 		return statusMemory
 	}
 	path = strings.TrimSuffix(path, "\x00")
@@ -201,11 +206,11 @@ func (s *proxyCall) fieldProperty(name string) ([]byte, bool) {
 
 // setProperty keeps a property of a guest's own with the call.
 func (v *proxyVM) setProperty(_ context.Context, p params) status {
-	path, ok := v.text(p, 0)
-	value, okay := v.read(p.u32(2), p.u32(3))
-	switch {
-	case !ok || !okay:
-		return statusMemory
+	path, bad := v.text(p, 0, maxPropertyPath)
+	value, st := v.read(p, 2, maxPropertyBytes)
+	switch bad = cmp.Or(bad, st); {
+	case bad != statusOK:
+		return bad
 	case v.active == nil || path == "":
 		return statusNotFound
 	}

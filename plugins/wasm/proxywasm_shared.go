@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 const (
 	maxQueues     = 64
 	maxQueueItems = 4096
+	maxSharedKey  = 4 << 10 // of the name of a queue as well
 )
 
 // shared is what guests have in common: data and queues, each of one machine.
@@ -244,8 +246,11 @@ func (s *settings) machine() string {
 }
 
 func (v *proxyVM) getShared(ctx context.Context, p params) status {
-	key, ok := v.text(p, 0)
-	if !ok || !v.writable(p.u32(2), p.u32(3), p.u32(4)) {
+	key, st := v.text(p, 0, maxSharedKey)
+	switch {
+	case st != statusOK:
+		return st
+	case !v.writable(p.u32(2), p.u32(3), p.u32(4)):
 		return statusMemory
 	}
 	value, found := v.fleet.shared.get(v.own(key))
@@ -261,10 +266,10 @@ func (v *proxyVM) getShared(ctx context.Context, p params) status {
 // setShared stores a value. What a further guest of a system writes while it
 // starts is what the first one wrote: it does not undo what was made of it.
 func (v *proxyVM) setShared(_ context.Context, p params) status {
-	key, ok := v.text(p, 0)
-	value, okay := v.read(p.u32(2), p.u32(3))
-	if !ok || !okay {
-		return statusMemory
+	key, bad := v.text(p, 0, maxSharedKey)
+	value, st := v.read(p, 2, v.fleet.shared.limit)
+	if bad = cmp.Or(bad, st); bad != statusOK {
+		return bad
 	}
 	return v.fleet.shared.set(v.own(key), value, p.u32(4), v.starting && v.further)
 }
@@ -275,8 +280,11 @@ func (v *proxyVM) own(name string) sharedKey {
 }
 
 func (v *proxyVM) registerQueue(_ context.Context, p params) status {
-	name, ok := v.text(p, 0)
-	if !ok || !v.writable(p.u32(2)) {
+	name, st := v.text(p, 0, maxSharedKey)
+	switch {
+	case st != statusOK:
+		return st
+	case !v.writable(p.u32(2)):
 		return statusMemory
 	}
 	id, ok := v.fleet.shared.register(v.own(name), v)
@@ -290,9 +298,12 @@ func (v *proxyVM) registerQueue(_ context.Context, p params) status {
 // resolveQueue finds a queue of the guest's own machine or, where the
 // registration names its machine, of another one of the same vendor.
 func (v *proxyVM) resolveQueue(_ context.Context, p params) status {
-	vm, ok := v.text(p, 0)
-	name, okay := v.text(p, 2)
-	if !ok || !okay || !v.writable(p.u32(4)) {
+	vm, bad := v.text(p, 0, maxSharedKey)
+	name, st := v.text(p, 2, maxSharedKey)
+	switch bad = cmp.Or(bad, st); {
+	case bad != statusOK:
+		return bad
+	case !v.writable(p.u32(4)):
 		return statusMemory
 	}
 	key := v.own(name)
@@ -309,9 +320,9 @@ func (v *proxyVM) resolveQueue(_ context.Context, p params) status {
 // enqueue adds an item, and tells who registered the queue when it is its
 // turn.
 func (v *proxyVM) enqueue(_ context.Context, p params) status {
-	item, ok := v.read(p.u32(1), p.u32(2))
-	if !ok {
-		return statusMemory
+	item, st := v.read(p, 1, v.fleet.shared.limit)
+	if st != statusOK {
+		return st
 	}
 	id := p.u32(0)
 	reader, st := v.fleet.shared.push(id, item)

@@ -8,7 +8,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/annex-gateway/annex/core"
 	"github.com/annex-gateway/annex/plugins/wasm/inspect"
@@ -27,11 +26,6 @@ type hostRuntime struct {
 	borders []border
 	offers  map[string]map[string]inspect.Signature // host module → function → type
 }
-
-// wasiNames are the names under which WASI is asked for. The older one has
-// the same functions; where a structure differs it is one that needs a file
-// system, and there is none.
-func wasiNames() []string { return []string{wasi_snapshot_preview1.ModuleName, "wasi_unstable"} }
 
 func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*hostRuntime, error) {
 	cache := wazero.NewCompilationCache()
@@ -57,8 +51,11 @@ func newHostRuntime(ctx context.Context, opts Options, borders ...border) (*host
 	delete(r.offers, meter.Module) // the rewriter's imports are the only ones
 	for _, name := range wasiNames() {
 		b := r.NewHostModuleBuilder(name)
-		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-		if err := r.install(ctx, name, b.Compile); err != nil {
+		err := exportWASI(ctx, r, b)
+		if err == nil {
+			err = r.install(ctx, name, b.Compile)
+		}
+		if err != nil {
 			return nil, errors.Join(err, r.close(ctx))
 		}
 	}
