@@ -4,6 +4,7 @@ MQTTJS=5.16.0
 PAHO=2.2.0
 REQUESTS=2.34.2
 PYVCLOUD=23.0.4
+HTTPWASMRUST=1.2.0
 
 # need TOOL PACKAGE: a tool of this machine, from Debian's packages if it is
 # missing and we may install it.
@@ -59,4 +60,35 @@ install_xmlwalk() { install_pyvcloud; }
 
 install_gosdk() {
   mkdir -p "$PEER_CACHE/gosdk" && (cd "$here/gosdk" && CGO_ENABLED=0 go build -buildvcs=false -o "$PEER_CACHE/gosdk/gosdk" .)
+}
+
+# The version of the kit is in its go.mod.
+install_httpwasm() {
+  mkdir -p "$PEER_CACHE/httpwasm" && (cd "$here/httpwasm" && export CGO_ENABLED=0 &&
+    go build -buildvcs=false -o "$PEER_CACHE/httpwasm/backend" ./backend && go test -buildvcs=false -c -o "$PEER_CACHE/httpwasm/kit" .)
+}
+
+install_httpwasmrust() {
+  install_httpwasm && rust_for_wasm && once httpwasmrust "$HTTPWASMRUST" crate_examples http-wasm-guest "$HTTPWASMRUST"
+}
+
+# rust_for_wasm: cargo, and what it needs to build for wasm32-wasip1.
+rust_for_wasm() {
+  need cargo cargo || return 1
+  has_wasm && return
+  if command -v rustup >/dev/null; then
+    patiently rustup target add wasm32-wasip1
+  elif [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libstd-rust-dev-wasm32 >/dev/null
+  fi
+  has_wasm || { echo "Rust 1.85.1 or later with the target wasm32-wasip1 is needed: rustup target add wasm32-wasip1" >&2; return 1; }
+}
+has_wasm() { [ -d "$(rustc --print target-libdir --target wasm32-wasip1 2>/dev/null)" ]; }
+
+# crate_examples NAME VERSION: the examples of a crate, as they were published.
+crate_examples() {
+  mkdir src && touch src/lib.rs && printf '[package]\nname = "peer"\nedition = "2021"\n[dependencies]\n%s = "=%s"\n' "$1" "$2" >Cargo.toml &&
+    patiently cargo vendor --quiet >/dev/null && mv "vendor/$1" crate &&
+    (cd crate && patiently cargo build --quiet --release --examples --target wasm32-wasip1) &&
+    cp crate/target/wasm32-wasip1/release/examples/*.wasm . && rm -rf crate/target
 }
