@@ -68,12 +68,12 @@ func (b *breaker) succeeded(trial bool) {
 	b.open, b.trying, b.pause = false, false, 0
 }
 
-// failed notes that a call went wrong. While one tries, any failure counts as
-// its own.
+// failed notes that a call went wrong. Once one has begun to try, any failure
+// counts as its own: it may come late.
 func (b *breaker) failed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n := b.failures.Add(1); n < b.after || b.open && !b.trying {
+	if n := b.failures.Add(1); n < b.after || b.open && !b.trying && time.Now().Before(b.until) {
 		return
 	}
 	b.pause = min(max(2*b.pause, b.first), b.most)

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -98,9 +99,10 @@ func TestBreaker(t *testing.T) {
 	if trial, ok = b.admit(); !trial || !ok {
 		t.Error("after a trial that told nothing the next call tries")
 	}
+	b.giveUp()
 	b.failed()
 	if n := opened(); n != 2*time.Hour {
-		t.Errorf("after a failed trial it opens for %s, want twice as long", n)
+		t.Errorf("after a trial that fails late it opens for %s, want twice as long", n)
 	}
 	for range 9 {
 		opened()
@@ -226,4 +228,98 @@ func TestAModuleThatCannotBeOpenedIsLeftOut(t *testing.T) {
 	if len(f.kind.Stats()) != 1 {
 		t.Error("the module is there and was not opened")
 	}
+}
+
+// TestCallsThatFailLateAreNoSuccesses lets guests fail when the visit is over,
+// or at its very end: it is the whole call that is judged, and once.
+func TestCallsThatFailLateAreNoSuccesses(t *testing.T) {
+	hook := func(name, sig string, body []byte) testFunc { return testFunc{export: name, sig: sig, body: body} }
+	local := cat(env(proxyImports(), "proxy_send_local_response", 200, 0, 0, 0, 0, 0, 0, 0), drop(), constant(0))
+	for name, hooks := range map[string][]testFunc{
+		"in the body of the answer":         {hook("proxy_on_response_body", "iii:i", trapNow())},
+		"when the call is over":             {hook("proxy_on_done", "i:i", trapNow())},
+		"in the log":                        {hook("proxy_on_log", "i", trapNow())},
+		"when it is deleted":                {hook("proxy_on_delete", "i", trapNow())},
+		"in the log, after its own answer":  {hook("proxy_on_request_headers", "iii:i", local), hook("proxy_on_log", "i", trapNow())},
+		"in the log, when the body is over": {hook("proxy_on_response_body", "iii:i", constant(0)), hook("proxy_on_log", "i", trapNow())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, Options{BreakPause: time.Hour})
+			c := f.open(t, proxyModule("proxy_abi_version_0_2_1", proxyImports(), nil, hooks...), core.WASMSettings{})
+			call := func() {
+				v, err := c.Begin(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				m, err := v.Request(t.Context(), testMessage(nil))
+				if err == nil && !m.Answered() {
+					m, err = v.Response(t.Context(), answered(m, 200, streamOf("one", "two")))
+				}
+				v.Done()
+				if err == nil {
+					r := m.Response.Body.Open()
+					_, _ = io.ReadAll(r)
+					_ = r.Close()
+				}
+			}
+			for i := range 5 {
+				if err := c.Ready(); err != nil {
+					t.Fatalf("after %d calls: %v", i, err)
+				}
+				call()
+			}
+			if c.Ready() == nil {
+				t.Errorf("five calls failed and the module is not in quarantine: %+v", c.Stats())
+			}
+		})
+	}
+}
+
+// TestABodyOnItsWayIsNoSuccessYet looks at a module that waits for its trial,
+// whose body flows for long.
+func TestABodyOnItsWayIsNoSuccessYet(t *testing.T) {
+	f := newFixture(t, Options{BreakAfter: 1, BreakPause: time.Hour})
+	c := f.open(t, proxyModule("proxy_abi_version_0_2_1", proxyImports(), nil,
+		testFunc{export: "proxy_on_response_body", sig: "iii:i", body: constant(0)}), core.WASMSettings{})
+	c.failed()
+	c.breaker.mu.Lock()
+	c.breaker.until = time.Now()
+	c.breaker.mu.Unlock()
+	read := func(m core.Message) string {
+		r := m.Response.Body.Open()
+		defer r.Close()
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(b)
+	}
+	begin := func() core.Message {
+		v, err := c.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Done()
+		m, err := v.Request(t.Context(), testMessage(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err = v.Response(t.Context(), answered(m, 200, streamOf("one", "two")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	first := begin()
+	if c.Ready() == nil {
+		t.Error("the module is taken for well before the body has come")
+	}
+	second := begin() // nobody waits for the end of the first one's body
+	if got := read(second); got != "onetwo" {
+		t.Errorf("got %q", got)
+	}
+	if err := c.Ready(); err != nil {
+		t.Errorf("after a whole call: %v", err)
+	}
+	read(first)
 }

@@ -11,9 +11,13 @@ type stay interface {
 	core.Visit
 	// ended reports whether the guest has had its last word.
 	ended() bool
-	// finish is Done; its error is that of the guest's last word.
-	finish(ctx context.Context) error
+	// finish is Done. What became of the guest's last word is told when it has
+	// had it, once; late reports that this may be after finish, and elsewhere.
+	finish(ctx context.Context, to judge) (late bool)
 }
+
+// judge is told what became of a guest's last word.
+type judge interface{ told(err error) }
 
 // judged is a stay by which the module is judged: where all of it went well
 // the module is in order, and where the guest failed the registration says
@@ -63,7 +67,13 @@ func (j *judged) finish(ctx context.Context) {
 		return
 	}
 	j.over = true
-	err := j.stay.finish(ctx)
+	late := j.stay.finish(ctx, j)
+	if j.trial && late {
+		j.conn.breaker.giveUp() // the next one need not wait for it
+	}
+}
+
+func (j *judged) told(err error) {
 	switch {
 	case j.shown && !j.failed && err == nil:
 		j.conn.breaker.succeeded(j.trial)

@@ -49,6 +49,9 @@ type proxyCall struct {
 	local  *core.Response // the guest's own answer
 	closed bool           // the guest wants the call to end without one
 	asked  bool           // there were callouts
+	left   bool           // the guest has had its last word
+	last   error          // what became of it
+	judge  judge          // who wants to know
 	wake   [2]chan struct{}
 	state  int
 }
@@ -83,13 +86,13 @@ func (s *proxyCall) Request(ctx context.Context, m core.Message) (core.Message, 
 	out, err := s.request(ctx, m)
 	s.count()
 	if err != nil {
-		_ = s.finish(ctx)
+		s.conclude(ctx)
 		return m, s.fault(ctx, err)
 	}
 	if s.over() {
 		out, err = s.reply(ctx, out)
 		s.count()
-		_ = s.finish(ctx)
+		s.conclude(ctx)
 		if err != nil {
 			return m, s.fault(ctx, err)
 		}
@@ -303,17 +306,38 @@ func (s *proxyCall) answered() *core.Response {
 }
 
 // Done tells the guest that the call is over.
-func (s *proxyCall) Done() { _ = s.finish(context.Background()) }
+func (s *proxyCall) Done() { s.conclude(context.Background()) }
 
-func (s *proxyCall) finish(ctx context.Context) error {
+func (s *proxyCall) finish(ctx context.Context, to judge) (late bool) {
+	s.conclude(ctx)
+	s.mu.Lock()
+	late, s.judge = !s.left, to
+	s.mu.Unlock()
+	if !late {
+		to.told(s.last)
+	}
+	return late
+}
+
+// conclude ends the call in the guest, or has it ended with the answer's body.
+func (s *proxyCall) conclude(ctx context.Context) {
 	if s.state == visitOver {
-		return nil
+		return
 	}
 	s.state = visitOver
-	if h := s.hooks[responseSide]; h != nil && h.outlives(func() { _ = s.leave(context.WithoutCancel(ctx)) }) {
-		return nil
+	leave := func() {
+		err := s.leave(context.WithoutCancel(ctx))
+		s.mu.Lock()
+		s.left, s.last = true, err
+		to := s.judge
+		s.mu.Unlock()
+		if to != nil {
+			to.told(err)
+		}
 	}
-	return s.leave(ctx)
+	if h := s.hooks[responseSide]; h == nil || !h.outlives(leave) {
+		leave()
+	}
 }
 
 // leave ends the call in the guest.

@@ -69,9 +69,14 @@ func (v *visit) Response(ctx context.Context, m core.Message) (core.Message, err
 
 // Done gives the guest back. A guest that waits for an answer is told that
 // there will be none.
-func (v *visit) Done() { _ = v.finish(context.Background()) }
+func (v *visit) Done() { _ = v.last(context.Background()) }
 
-func (v *visit) finish(ctx context.Context) (err error) {
+func (v *visit) finish(ctx context.Context, to judge) (late bool) {
+	to.told(v.last(ctx))
+	return false
+}
+
+func (v *visit) last(ctx context.Context) (err error) {
 	if v.state == visitOpen {
 		ctx = context.WithoutCancel(ctx)
 		v.x.respond(&core.Response{Status: http.StatusServiceUnavailable})
