@@ -37,6 +37,11 @@ func (h *handler) getHeaderValues(p params) uint64 {
 
 func (h *handler) setHeaderValue(p params) uint64 {
 	name, value := h.fieldName(p, 1), h.fieldValue(p, 3)
+	if p.u32(0) == responseFields && name == "Content-Length" && value == "0" && h.x.responding {
+		h.fields(responseFields, true)
+		h.x.resBody.empty()
+		return 0
+	}
 	h.change(p.u32(0), name, func(m http.Header) { m[name] = []string{value} })
 	return 0
 }

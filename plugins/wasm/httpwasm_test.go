@@ -180,7 +180,7 @@ func TestAnAnswerOfTheGuestIsClean(t *testing.T) {
 
 func TestAroundACall(t *testing.T) {
 	f := newFixture(t, Options{})
-	data := map[int]string{0: "x-seen", 16: "yes", 32: "set-cookie", 64: "x-early", 80: "server", 96: "x-end"}
+	data := map[int]string{0: "x-seen", 16: "yes", 32: "set-cookie", 64: "x-early", 80: "server", 96: "x-end", 112: "content-length", 128: "0", 130: "6"}
 	feature := host("enable_features", 7)
 	theirs := func(m core.Message) core.Message {
 		body := core.BytesBody([]byte("theirs")).WithTrailer(func() http.Header { return http.Header{"X-End": {"after"}} })
@@ -214,6 +214,15 @@ func TestAroundACall(t *testing.T) {
 		}},
 		{"an early body gives way to a later one", cat(feature, drop(), host("write_body", 1, 16, 3)), host("write_body", 1, 0, 6), func(_ core.Response, body string) bool {
 			return body == "x-seen"
+		}},
+		{"a length of nothing empties the body, as where net/http is the host", cat(feature, drop()), host("set_header_value", 1, 112, 14, 128, 1), func(r core.Response, body string) bool {
+			return body == "" && !r.Header.Has("Content-Length")
+		}},
+		{"any other length is not the guest's to say", cat(feature, drop()), host("set_header_value", 1, 112, 14, 130, 1), func(r core.Response, body string) bool {
+			return body == "theirs" && r.Header.Get("Content-Length") == "6"
+		}},
+		{"an early length of nothing is not the answer's", host("set_header_value", 1, 112, 14, 128, 1), nil, func(_ core.Response, body string) bool {
+			return body == "theirs"
 		}},
 		{"without the feature the body reads as ended", nil, cat(host("read_body", 1, 1000, 100), []byte{0x42}, sleb(32), []byte{0x88}, low(), []byte{0x45, 0x04, 0x40, 0x00, 0x0b}), func(_ core.Response, body string) bool {
 			return body == "theirs"
