@@ -37,9 +37,22 @@ func (b *bench) guests(ctx context.Context) error {
 		}
 		subjects = append(subjects, theirs...)
 	}
+	twin, err := b.own(ctx, "twin", certFile+"="+s.cert)
+	if err != nil {
+		return err
+	}
+	defer twin.stop()
+	var pairs [][2]*subject
+	for i, role := range []string{"answer", "header", "empty", "body"} {
+		is := []*subject{ours[0], ours[1], ours[len(ours)-2], ours[len(ours)-1]}[i]
+		pairs = append(pairs, [2]*subject{is, {name: role, url: twin.plain + "/" + role, proc: twin.proc}})
+		subjects = append(subjects, pairs[i][1])
+	}
 	if err := b.measure(ctx, subjects); err != nil {
 		return err
 	}
+	subjects = subjects[:len(subjects)-len(pairs)]
+	versus("Guests through the whole gateway, against the same handlers in a Go server", pairs)
 	compare("WASM over plain HTTP, metered", subjects, subjects[0], subjects[1])
 	for ; len(ours) <= len(subjects)-1; subjects = subjects[len(ours):] {
 		first, last := subjects[1], subjects[len(chains())]

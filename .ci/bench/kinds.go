@@ -10,7 +10,7 @@ import (
 // stage is everything that runs for the whole calls.
 type stage struct {
 	server, proxy, nginx, haproxy *peer
-	ca                            string // file, of the authority for these
+	ca, cert                      string // files, of the authority for these and of what it issued
 	house                         *house
 	filler                        string // the service with all the filters
 	module                        string // digest
@@ -22,7 +22,7 @@ func (b *bench) setStage(ctx context.Context) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{ca: ca}
+	s := &stage{ca: ca, cert: cert}
 	if s.server, err = b.own(ctx, "server", certFile+"="+cert); err != nil {
 		return nil, err
 	}

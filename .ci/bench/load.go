@@ -35,7 +35,7 @@ func (b *bench) load(ctx context.Context, target, token string) (int, time.Durat
 	if _, err := exec.LookPath("wrk"); err == nil {
 		return b.wrk(ctx, target, token)
 	}
-	return b.loop(ctx, target, token)
+	return loop(ctx, target, token, time.Duration(b.seconds)*time.Second)
 }
 
 var (
@@ -67,12 +67,12 @@ func (b *bench) wrk(ctx context.Context, target, token string) (int, time.Durati
 
 // loop is a load made here, where wrk is missing. It uses more of the
 // processors than wrk does.
-func (b *bench) loop(ctx context.Context, target, token string) (int, time.Duration, error) {
+func loop(ctx context.Context, target, token string, d time.Duration) (int, time.Duration, error) {
 	u, err := url.Parse(target)
 	if err != nil {
 		return 0, 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(b.seconds)*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	var (
 		n      atomic.Int64

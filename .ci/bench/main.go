@@ -48,7 +48,7 @@ func main() {
 	}
 	b := &bench{rounds: 3, seconds: 2, micro: "100ms", many: 100_000, filters: 10_000}
 	quick := flag.Bool("quick", false, "a smoke test: one short turn of each, few registrations")
-	only := flag.String("only", "", "sections, by commas: road, kinds, guests, metering, start")
+	only := flag.String("only", "", "sections, by commas: road, kinds, guests, replace, metering, start")
 	flag.StringVar(&b.annex, "annex", "bin/annex", "the gateway's binary")
 	flag.StringVar(&b.against, "against", "", "another gateway to compare the chains of guests with, as in \"GOGC=400 old/annex\"")
 	flag.StringVar(&b.profiles, "profiles", "", "a directory for profiles of the gateway under each load")
@@ -90,7 +90,7 @@ func (b *bench) run(ctx context.Context, only []string) (err error) {
 	begun := time.Now()
 	fmt.Printf("%s, %s/%s, %d processors, %s; median of %d turns, load of %s\n",
 		begun.Format("2006-01-02 15:04"), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), b.rounds, b.loader())
-	known := []section{{"road", b.road}, {"kinds", b.kinds}, {"guests", b.guests}, {"metering", b.metering}, {"start", b.start}}
+	known := []section{{"road", b.road}, {"kinds", b.kinds}, {"guests", b.guests}, {"replace", b.replace}, {"metering", b.metering}, {"start", b.start}}
 	for _, s := range known {
 		if len(only) > 0 && !slices.Contains(only, s.name) {
 			continue

@@ -13,16 +13,31 @@ import (
 // compiler makes a guest of a source file, if it is there.
 type compiler struct {
 	language, program string
-	argv              func(out string) []string
+	argv              func(program, out string) []string
+}
+
+// npm is where a compiler can be that comes from npm, and which is in no PATH:
+//
+//	npm install --prefix /tmp/annex-bench-npm assemblyscript
+func npm(program string) string {
+	return filepath.Join(os.TempDir(), "annex-bench-npm", "node_modules", ".bin", program)
+}
+
+func find(program string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		path, err = exec.LookPath(npm(program))
+	}
+	return path, err
 }
 
 func compilers() []compiler {
 	return []compiler{
-		{"C", "clang", func(out string) []string {
-			return []string{"clang", "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-o", out, ".ci/bench/work/work.c"}
+		{"C", "clang", func(program, out string) []string {
+			return []string{program, "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-o", out, ".ci/bench/work/work.c"}
 		}},
-		{"AssemblyScript", "asc", func(out string) []string {
-			return []string{"asc", ".ci/bench/work/work.ts", "-O3", "--runtime", "incremental", "--use", "abort=", "-o", out}
+		{"AssemblyScript", "asc", func(program, out string) []string {
+			return []string{program, ".ci/bench/work/work.ts", "-O3", "--runtime", "incremental", "--use", "abort=", "-o", out}
 		}},
 	}
 }
@@ -37,11 +52,12 @@ func (b *bench) metering(ctx context.Context) error {
 	}
 	var rows [][]string
 	for _, c := range compilers() {
-		if _, err := exec.LookPath(c.program); err != nil {
+		program, err := find(c.program)
+		if err != nil {
 			rows = append(rows, []string{c.language, c.program + " is not installed"})
 			continue
 		}
-		argv := c.argv(filepath.Join(guests, strings.ToLower(c.language)+".wasm"))
+		argv := c.argv(program, filepath.Join(guests, strings.ToLower(c.language)+".wasm"))
 		//nolint:gosec // the list above
 		if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("the guest in %s does not build: %w\n%s", c.language, err, out)

@@ -24,7 +24,7 @@ func parts() [][2]string {
 		{"./core/internal/target", "Parse"},
 		{"./core/internal/native/inject", "Inject100KB"},
 		{"./sdk/wire", "1KiB"},
-		{"./plugins/wasm", "(Do|Around|StartGuest)$"},
+		{"./plugins/wasm", "(Do|Around|StartGuest|Open)$"},
 	}
 }
 

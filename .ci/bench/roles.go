@@ -37,6 +37,8 @@ func playRole(role string) error {
 	switch role {
 	case "server":
 		return serve(ctx, answer())
+	case "twin":
+		return serve(ctx, twin())
 	case "proxy":
 		return proxy(ctx)
 	case "service":
@@ -59,6 +61,36 @@ func answer() http.Handler {
 		w.Header()["Content-Type"] = []string{"application/json"}
 		_, _ = w.Write(body)
 	})
+}
+
+// twin does in plain Go what the measured guest does.
+func twin() http.Handler {
+	answer := answer()
+	mux := http.NewServeMux()
+	mux.Handle("/answer", answer)
+	mux.HandleFunc("/empty", func(w http.ResponseWriter, r *http.Request) { answer.ServeHTTP(w, r) })
+	mux.HandleFunc("/header", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Bench", "1")
+		answer.ServeHTTP(w, r)
+	})
+	mux.HandleFunc("/body", func(w http.ResponseWriter, r *http.Request) {
+		gathered := &gathering{ResponseWriter: w}
+		answer.ServeHTTP(gathered, r)
+		_, _ = w.Write(bytes.ReplaceAll(gathered.body, []byte("j"), []byte("k")))
+	})
+	return mux
+}
+
+// gathering keeps a body back.
+type gathering struct {
+	http.ResponseWriter
+	body []byte
+}
+
+// Write gathers.
+func (g *gathering) Write(b []byte) (int, error) {
+	g.body = append(g.body, b...)
+	return len(b), nil
 }
 
 // serve answers on both addresses, in HTTP/1.1 as the peers do.

@@ -37,6 +37,9 @@ func (b *bench) measure(ctx context.Context, subjects []*subject) error {
 					return err
 				}
 			}
+			if err := b.warm(ctx, s); err != nil {
+				return err
+			}
 			before := s.proc.cpu()
 			n, took, err := b.ask(ctx, s)
 			if err != nil {
@@ -50,6 +53,16 @@ func (b *bench) measure(ctx context.Context, subjects []*subject) error {
 		}
 	}
 	return nil
+}
+
+// warm asks for a moment without measuring, so that guests and connections
+// are there that were given up while others had their turn.
+func (b *bench) warm(ctx context.Context, s *subject) error {
+	if s.load != nil {
+		return nil
+	}
+	_, _, err := loop(ctx, s.url, s.token, 300*time.Millisecond)
+	return err
 }
 
 // profile asks under load where the time goes, and keeps the answer.
@@ -101,6 +114,17 @@ func (s *subject) of(o *subject) string {
 		ratios = append(ratios, r/o.rates[i])
 	}
 	return fmt.Sprintf("%.2f", median(ratios))
+}
+
+// versus prints pairs of subjects, each with its ratio to its twin.
+func versus(title string, pairs [][2]*subject) {
+	var rows [][]string
+	for _, p := range pairs {
+		rows = append(rows, []string{
+			p[0].name, fmt.Sprintf("%.0f", median(p[0].rates)), p[0].of(p[1]), fmt.Sprintf("%.0f", median(p[0].cpus)), fmt.Sprintf("%.0f", median(p[1].cpus)),
+		})
+	}
+	table(title, []string{"what", "requests/s", "of the same in plain Go", "CPU µs/request", "of the same in plain Go"}, rows)
 }
 
 // compare prints the subjects with their ratios to some of them.
