@@ -4,6 +4,10 @@ MQTTJS=5.16.0
 PAHO=2.2.0
 REQUESTS=2.34.2
 PYVCLOUD=23.0.4
+PROXYWASMRUST=0.2.0
+PROXYWASMAS=1.2.3
+ASSEMBLYSCRIPT=0.28.20
+WASISHIM=0.1.0
 HTTPWASMRUST=1.2.0
 
 # need TOOL PACKAGE: a tool of this machine, from Debian's packages if it is
@@ -70,6 +74,31 @@ install_httpwasm() {
 
 install_httpwasmrust() {
   install_httpwasm && rust_for_wasm && once httpwasmrust "$HTTPWASMRUST" crate_examples http-wasm-guest "$HTTPWASMRUST"
+}
+
+# The version of the Go SDK is in its go.mod.
+install_proxywasm() {
+  mkdir -p "$PEER_CACHE/proxywasm" && (cd "$here/proxywasm" && export CGO_ENABLED=0 &&
+    go build -buildvcs=false -o "$PEER_CACHE/proxywasm/backend" ./backend &&
+    GOOS=wasip1 GOARCH=wasm go build -buildvcs=false -buildmode=c-shared -o "$PEER_CACHE/proxywasm/guest.wasm" ./guest)
+}
+
+# The last version of the crate that has its examples with it.
+install_proxywasmrust() {
+  install_proxywasm && rust_for_wasm && once proxywasmrust "$PROXYWASMRUST" crate_examples proxy-wasm "$PROXYWASMRUST"
+}
+
+install_proxywasmas() {
+  install_proxywasm && need node nodejs && need npm npm &&
+    once proxywasmas "$PROXYWASMAS $ASSEMBLYSCRIPT $WASISHIM" readme_example
+}
+
+# readme_example: what the README of the SDK says to write, built as it says.
+readme_example() {
+  node_packages "@gcoredev/proxy-wasm-sdk-as@$PROXYWASMAS" "assemblyscript@$ASSEMBLYSCRIPT" "@assemblyscript/wasi-shim@$WASISHIM" &&
+    sed -n '/^```ts/,/^```/p' node_modules/@gcoredev/proxy-wasm-sdk-as/README.md | sed '/^```/d' >example.ts &&
+    node node_modules/assemblyscript/bin/asc.js example.ts -o example.wasm --optimize --use abort=abort_proc_exit \
+      --config node_modules/@assemblyscript/wasi-shim/asconfig.json
 }
 
 # rust_for_wasm: cargo, and what it needs to build for wasm32-wasip1.

@@ -67,11 +67,13 @@ func (v *proxyVM) putU64(at uint32, value uint64) status {
 
 // give hands data to the guest: its own allocator makes the room, and where
 // that is and how much is written to the two addresses. The allocator may move
-// the memory, so nothing read before stays valid. Of nothing, a guest that
-// names no place for the size, as some do by mistake, is told nothing.
+// the memory, so nothing read before stays valid.
 func (v *proxyVM) give(ctx context.Context, data []byte, ptrAt, sizeAt uint32) status {
-	if len(data) == 0 && sizeAt == 0 {
-		return statusOK
+	if len(data) == 0 && sizeAt == 0 && v.writable(ptrAt) {
+		// An old SDK for AssemblyScript gives the size itself in place of where
+		// it is to be written, and takes what it gets for an object.
+		at, _ := v.allocate(ctx, 0)
+		return v.putU32(ptrAt, at)
 	}
 	if !v.writable(ptrAt, sizeAt) {
 		return statusMemory
