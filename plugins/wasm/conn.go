@@ -107,11 +107,7 @@ type judgedVisit struct {
 
 func (c *Conn) reserve(ctx context.Context) (*judged, error) {
 	if c.fleet != nil {
-		s, err := c.beginStream(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return &judged{stay: s}, nil
+		return &judged{stay: c.beginStream(ctx)}, nil
 	}
 	g, err := c.pool.acquire(ctx)
 	switch {

@@ -94,15 +94,15 @@ func (h *hostCaller) call(i int, args []uint64) error {
 		}
 	}
 	if h.conn.fleet != nil {
-		s, err := h.conn.beginStream(ctx)
-		if err != nil {
+		s := h.conn.beginStream(ctx)
+		if err := s.bind(ctx, m); err != nil {
 			return err
 		}
 		defer s.Done()
 		s.x = newExchange(s.vm.guest, m)
 		s.x.respond(&reply)
 		s.hooks[0] = &bodyHook{s: s, limit: 1000, buffer: []byte("hello"), shown: true, closed: make(chan struct{})}
-		return s.vm.enter(ctx, s, func(ctx context.Context) error {
+		return s.vm.onTurn(ctx, s, func(ctx context.Context) error {
 			s.id = s.vm.nextID()
 			s.vm.streams[s.id] = s
 			defer s.vm.timer.every(0)

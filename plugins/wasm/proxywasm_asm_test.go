@@ -165,14 +165,14 @@ func TestClustersOfARegistration(t *testing.T) {
 // proxyCallWith lets a guest call one host function with the numbers given,
 // amid a call. A trap is fine.
 func proxyCallWith(c *Conn, function proxyFunc, stack []uint64) error {
-	s, err := c.beginStream(context.Background())
-	if err != nil {
+	s, m := c.beginStream(context.Background()), testMessage(core.BytesBody([]byte("hello")), "A", "b")
+	if err := s.bind(context.Background(), m); err != nil {
 		return err
 	}
 	defer s.Done()
-	s.x = newExchange(s.vm.guest, testMessage(core.BytesBody([]byte("hello")), "A", "b"))
+	s.x = newExchange(s.vm.guest, m)
 	s.hooks[0] = &bodyHook{s: s, limit: 1000, buffer: []byte("hello"), shown: true, closed: make(chan struct{})}
-	err = s.vm.enter(context.Background(), s, func(ctx context.Context) (err error) {
+	err := s.vm.onTurn(context.Background(), s, func(ctx context.Context) (err error) {
 		defer func() {
 			switch p := recover(); p := p.(type) {
 			case nil, trap:

@@ -60,24 +60,16 @@ func (h *bodyHook) outlives(f func()) bool {
 }
 
 // hook makes a hook for a body that the guest wants to see, or nil.
-func (s *proxyCall) hook(side int, src *core.Body) (*bodyHook, error) {
-	names := [...]string{"proxy_on_request_body", "proxy_on_response_body"}
-	tails := [...]string{"proxy_on_request_trailers", "proxy_on_response_trailers"}
-	if src.Size() == 0 || !s.vm.has(names[side]) && !s.vm.has(tails[side]) || s.lone && side == requestSide {
-		return nil, nil //nolint:nilnil // no hook is needed
+func (s *proxyCall) hook(side int, src *core.Body) *bodyHook {
+	if src.Size() == 0 || !s.conn.fleet.bodies[side] || s.lone && side == requestSide {
+		return nil
 	}
 	h := &bodyHook{
 		s: s, side: side, what: [...]string{"request", "answer"}[side], src: src,
 		limit: s.vm.guest.pool.set.bodyBytes, closed: make(chan struct{}),
 	}
-	if side == requestSide && s.x.msg.Route.Stage == core.OnAuthorize {
-		// Others read the body after this stage: it must stay whole.
-		if _, err := src.Bytes(h.limit); err != nil {
-			return nil, h.fault(err)
-		}
-	}
 	s.hooks[side] = h
-	return h, nil
+	return h
 }
 
 // prime shows what the guest is to see before the message goes on. That is

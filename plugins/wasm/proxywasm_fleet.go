@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/annex-gateway/annex/core"
+	"github.com/annex-gateway/annex/plugins/wasm/inspect"
 )
 
 // maxCarried is how many calls one guest carries at most.
@@ -25,11 +26,13 @@ type fleet struct {
 	leave  func()  // gives it up
 	most   int
 
-	first chan struct{} // full while somebody starts the only guest
+	bodies [2]bool // which sides' bodies the plugin looks at
+	line   line
 
 	mu       sync.Mutex
 	vms      []*proxyVM
 	starting int
+	broken   error // why the last start failed, until a call is told
 	closed   bool
 	started  bool           // there has been a guest
 	open     sync.WaitGroup // calls
@@ -41,8 +44,9 @@ func launch(ctx context.Context, c *Conn, trial bool) (*fleet, error) {
 	p := c.pool
 	f := &fleet{
 		conn: c, pool: p, shared: p.kind.shared.join(&p.set, p.kind.opts.SharedBytes),
-		most: min(p.set.concurrency, runtime.GOMAXPROCS(0)), first: make(chan struct{}, 1),
+		most: min(p.set.concurrency, runtime.GOMAXPROCS(0)), line: newLine(),
 	}
+	f.bodies = looksAtBodies(p.mod.info)
 	f.leave = sync.OnceFunc(func() { p.kind.shared.leave(&p.set, f.common) })
 	f.common = f.shared
 	if trial {
@@ -53,6 +57,18 @@ func launch(ctx context.Context, c *Conn, trial bool) (*fleet, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// looksAtBodies tells for each side whether a plugin is to be shown bodies.
+func looksAtBodies(m *inspect.Module) (sides [2]bool) {
+	for _, name := range []string{"body", "trailers"} {
+		for side, of := range []string{"proxy_on_request_", "proxy_on_response_"} {
+			if _, ok := m.Export(of + name); ok {
+				sides[side] = true
+			}
+		}
+	}
+	return sides
 }
 
 // start makes a guest and starts the plugin in it.
@@ -122,70 +138,21 @@ func (f *fleet) bootError(ctx context.Context, err error) error {
 	return core.WrapError(core.Invalid, err, "the plugin does not start: %s", firstLine(err))
 }
 
-// pick gives the guest that carries the fewest calls, and counts one more.
-// The call must be given back with leave.
-func (f *fleet) pick(ctx context.Context) (*proxyVM, error) {
-	v, err := f.least() //nolint:contextcheck // a further guest is not for this call alone
-	if v != nil || err != nil {
-		return v, err
-	}
-	// There is none: the last one has ended. One call starts another one.
-	select {
-	case f.first <- struct{}{}:
-	case <-ctx.Done():
-		return nil, core.WrapError(core.Unavailable, ctx.Err(), "WASM extension '%s' is being started", f.pool.set.name)
-	}
-	defer func() { <-f.first }()
-	for {
-		if v, err = f.least(); v != nil || err != nil { //nolint:contextcheck // as above
-			return v, err
-		}
-		if _, err = f.start(ctx); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (f *fleet) least() (*proxyVM, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		return nil, f.pool.stopping()
-	}
-	var best *proxyVM
-	busy := true
-	for _, v := range f.vms {
-		busy = busy && len(v.turn) > 0
-		if best == nil || v.calls.Load() < best.calls.Load() {
-			best = v
-		}
-	}
-	if best == nil {
-		return nil, nil //nolint:nilnil // there is none, and no reason against one
-	}
-	if busy && len(f.vms)+f.starting < f.most {
-		f.more()
-	}
-	if best.calls.Load() >= maxCarried {
-		return nil, core.Errorf(core.Unavailable, "WASM extension '%s' is busy: its guests carry %d calls each", f.pool.set.name, maxCarried)
-	}
-	best.calls.Add(1)
-	f.open.Add(1)
-	return best, nil
-}
-
-// more starts a further guest beside the calls. Nobody waits for it, and
-// nobody misses it when it fails.
+// more starts a guest beside the calls. The caller holds the lock.
 func (f *fleet) more() {
 	f.starting++
 	f.wg.Go(func() {
 		_, err := f.start(context.Background())
 		f.mu.Lock()
 		f.starting--
-		f.mu.Unlock()
-		if err != nil && core.ErrorCode(err) == core.Invalid {
+		switch {
+		case len(f.vms) == 0:
+			f.broken = err
+		case err != nil && core.ErrorCode(err) == core.Invalid:
 			f.pool.kind.host.Log().Warn("a further guest of a WASM extension did not start", "system", f.pool.set.triplet, "error", err)
 		}
+		f.mu.Unlock()
+		f.line.change()
 	})
 }
 

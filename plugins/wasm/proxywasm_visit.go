@@ -56,19 +56,29 @@ type proxyCall struct {
 	state  int
 }
 
-func (c *Conn) beginStream(ctx context.Context) (*proxyCall, error) {
-	vm, err := c.fleet.pick(ctx)
-	if err != nil {
-		if core.ErrorCode(err) == core.Invalid {
-			c.failed()
-			return nil, core.WrapError(core.Unavailable, err, "WASM extension '%s' does not start", c.pool.set.name)
-		}
-		return nil, err
-	}
-	s := &proxyCall{conn: c, vm: vm, began: time.Now()}
+func (c *Conn) beginStream(ctx context.Context) *proxyCall {
+	s := &proxyCall{conn: c, began: time.Now()}
 	s.wake = [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}
 	s.life, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	return s, nil
+	return s
+}
+
+// bind gives the call its guest, on whose turn it is then.
+func (s *proxyCall) bind(ctx context.Context, m core.Message) error {
+	if b := m.Request.Body; m.Route.Stage == core.OnAuthorize && b.Size() != 0 && s.conn.fleet.bodies[requestSide] {
+		// Others read the body after this stage: it must stay whole.
+		h := &bodyHook{s: s, side: requestSide, what: "request", limit: s.conn.pool.set.bodyBytes}
+		if _, err := b.Bytes(h.limit); err != nil {
+			return h.fault(err)
+		}
+	}
+	vm, err := s.conn.fleet.claim(ctx)
+	if core.ErrorCode(err) == core.Invalid {
+		s.conn.failed()
+		return core.WrapError(core.Unavailable, err, "WASM extension '%s' does not start", s.conn.pool.set.name)
+	}
+	s.vm = vm
+	return err
 }
 
 // ended reports whether the guest has had its last word.
@@ -79,6 +89,10 @@ func (s *proxyCall) ended() bool { return s.state == visitOver }
 func (s *proxyCall) Request(ctx context.Context, m core.Message) (core.Message, error) {
 	if s.state != visitNew {
 		return m, core.Errorf(core.Internal, "a visit shows one request")
+	}
+	if err := s.bind(ctx, m); err != nil {
+		s.conclude(ctx)
+		return m, err
 	}
 	s.conn.calls.Add(1)
 	s.x = newExchange(s.vm.guest, m)
@@ -103,11 +117,8 @@ func (s *proxyCall) Request(ctx context.Context, m core.Message) (core.Message, 
 }
 
 func (s *proxyCall) request(ctx context.Context, m core.Message) (core.Message, error) {
-	hook, err := s.hook(requestSide, m.Request.Body)
-	if err != nil {
-		return m, err
-	}
-	err = s.show(ctx, requestSide, hook, func(ctx context.Context) error {
+	hook := s.hook(requestSide, m.Request.Body)
+	err := s.show(ctx, requestSide, hook, func(ctx context.Context) error {
 		s.id = s.vm.nextID()
 		s.vm.streams[s.id] = s
 		_, err := s.vm.invoke(ctx, "proxy_on_context_create", 0, s.id, rootID)
@@ -164,10 +175,7 @@ func (s *proxyCall) response(ctx context.Context, m core.Message) (core.Message,
 	if s.x.bodyless() || m.Response.Upgraded != nil || s.lone && m.Route.Stage == core.OnLog {
 		body = nil
 	}
-	hook, err := s.hook(responseSide, body)
-	if err != nil {
-		return m, err
-	}
+	hook := s.hook(responseSide, body)
 	if err := s.show(ctx, responseSide, hook, nil); err != nil {
 		return m, err
 	}
@@ -186,10 +194,14 @@ func (s *proxyCall) response(ctx context.Context, m core.Message) (core.Message,
 
 // show calls the guest with the header fields of one side, waits while it
 // wants the call to wait, and shows it what it wants to see of the body before
-// anything goes on. First is done before, on the same turn.
+// anything goes on. First is done before; then the
+// turn is the call's already.
 func (s *proxyCall) show(ctx context.Context, side int, hook *bodyHook, first func(context.Context) error) error {
-	stop := false
-	err := s.vm.enter(ctx, s, func(ctx context.Context) error {
+	stop, enter := false, s.vm.enter
+	if first != nil {
+		enter = s.vm.onTurn
+	}
+	err := enter(ctx, s, func(ctx context.Context) error {
 		if first != nil {
 			if err := first(ctx); err != nil {
 				return err
@@ -343,6 +355,9 @@ func (s *proxyCall) conclude(ctx context.Context) {
 // leave ends the call in the guest.
 func (s *proxyCall) leave(ctx context.Context) error {
 	s.stop()
+	if s.vm == nil {
+		return nil // it never got a guest
+	}
 	defer s.vm.fleet.open.Done()
 	if s.id == 0 {
 		s.vm.calls.Add(-1)

@@ -123,7 +123,12 @@ func (v *proxyVM) enter(ctx context.Context, s *proxyCall, work func(context.Con
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	defer func() { <-v.turn }()
+	return v.onTurn(ctx, s, work)
+}
+
+// onTurn is enter for whoever has the turn already.
+func (v *proxyVM) onTurn(ctx context.Context, s *proxyCall, work func(context.Context) error) error {
+	defer v.pass()
 	if v.dead {
 		return errVMGone
 	}
