@@ -117,7 +117,7 @@ func testMessage(body *core.Body, header ...string) core.Message {
 		Route: core.Route{Stage: core.OnDispatch},
 		Request: core.Request{
 			Method: "GET", Path: "/a b", RawPath: "/a%20b", RawQuery: "x=1;y", Proto: "HTTP/2.0",
-			Host: "gateway:8443", RemoteAddr: netip.MustParseAddrPort("[::ffff:192.0.2.7]:4321"),
+			Host: "gateway:8443", Scheme: "https", RemoteAddr: netip.MustParseAddrPort("[::ffff:192.0.2.7]:4321"),
 			Header: core.NewHeader(header...), Body: body,
 		},
 	}

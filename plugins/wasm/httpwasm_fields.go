@@ -28,11 +28,27 @@ func (h *handler) getHeaderNames(p params) uint64 {
 
 func (h *handler) getHeaderValues(p params) uint64 {
 	kind, name := p.u32(0), h.fieldName(p, 1)
-	f := h.fields(kind, false)
-	if kind == requestFields && name == "Host" {
-		return h.putList(p.u32(3), p.u32(4), []string{h.x.msg.Request.Host}, same)
+	values := h.fields(kind, false).values(name)
+	if known := origin(h.x.msg.Request, name); kind == requestFields && known != "" && len(values) == 0 {
+		values = []string{known}
 	}
-	return h.putList(p.u32(3), p.u32(4), f.values(name), same)
+	return h.putList(p.u32(3), p.u32(4), values, same)
+}
+
+// origin is what the gateway itself knows of a request and others have fields
+// for. What clients say in these never comes here.
+func origin(r core.Request, name string) string {
+	switch name {
+	case "Host", "X-Forwarded-Host":
+		return r.Host
+	case "X-Forwarded-Proto":
+		return r.Scheme
+	case "X-Forwarded-For", "X-Real-Ip":
+		if r.RemoteAddr.IsValid() {
+			return r.RemoteAddr.Addr().Unmap().WithZone("").String()
+		}
+	}
+	return ""
 }
 
 func (h *handler) setHeaderValue(p params) uint64 {

@@ -22,7 +22,7 @@ func digit() []byte {
 
 func TestWhatAGuestReads(t *testing.T) {
 	f := newFixture(t, Options{})
-	data := map[int]string{0: "x-twice", 16: "cookie", 32: "authorization", 48: "host", 64: "absent"}
+	data := map[int]string{0: "x-twice", 16: "cookie", 32: "authorization", 48: "host", 64: "absent", 80: "x-forwarded-for", 96: "X-Forwarded-Proto", 128: "x-forwarded-host", 160: "x-real-ip"}
 	for _, tc := range []struct {
 		name    string
 		request []byte
@@ -38,6 +38,10 @@ func TestWhatAGuestReads(t *testing.T) {
 		{"get_header_values hides the session cookie among others", cat(host("get_header_values", 0, 16, 6, 1000, 64), low(), say(1000)), "a=b; c=d\x00"},
 		{"get_header_values hides the credential", cat(host("get_header_values", 0, 32, 13, 1000, 64), low(), digit()), "0"},
 		{"get_header_values knows the host", cat(host("get_header_values", 0, 48, 4, 1000, 64), low(), say(1000)), "gateway:8443\x00"},
+		{"get_header_values knows the client", cat(host("get_header_values", 0, 80, 15, 1000, 64), low(), say(1000)), "192.0.2.7\x00"},
+		{"get_header_values knows the client by the other name too", cat(host("get_header_values", 0, 160, 9, 1000, 64), low(), say(1000)), "192.0.2.7\x00"},
+		{"get_header_values knows what the client speaks", cat(host("get_header_values", 0, 96, 17, 1000, 64), low(), say(1000)), "https\x00"},
+		{"get_header_values knows whom the client means", cat(host("get_header_values", 0, 128, 16, 1000, 64), low(), say(1000)), "gateway:8443\x00"},
 		{"get_header_names is in lower case and hides the credential", cat(host("get_header_names", 0, 1000, 64), low(), say(1000)), "cookie\x00host\x00x-twice\x00"},
 		{"get_header_names of trailers is empty without the feature", cat(host("get_header_names", 2, 1000, 64), low(), digit()), "0"},
 		{"a value longer than the room is not written", cat(host("get_method", 1000, 2), drop(), host("write_body", 1, 1000, 3)), "\x00\x00\x00"},
