@@ -1,8 +1,11 @@
 package wasm
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
+
+	"github.com/annex-gateway/annex/core"
 )
 
 // enableFeatures gives what is on afterwards, as guests written for other
@@ -65,11 +68,11 @@ func (h *handler) setMethod(p params) uint64 {
 		fail("the guest changes the method after the request has gone on")
 	}
 	if len(b) == 0 || len(b) > 32 {
-		fail("the guest gives a method of %d bytes", len(b))
+		h.refuse("the guest gives a method of %d bytes", len(b))
 	}
 	for _, c := range b {
 		if !tokenByte(c) {
-			fail("the guest gives a method that is not a token")
+			h.refuse("the guest gives a method that is not a token")
 		}
 	}
 	if string(b) != x.method {
@@ -91,7 +94,7 @@ func (h *handler) setURI(p params) uint64 {
 		fail("the guest changes the URI after the request has gone on")
 	}
 	if n := p.u32(1); n > maxTarget {
-		fail("the guest gives a URI of %d bytes", n)
+		h.refuse("the guest gives a URI of %d bytes", n)
 	}
 	uri := string(h.read(p.u32(0), p.u32(1)))
 	if uri == h.uri() {
@@ -100,17 +103,24 @@ func (h *handler) setURI(p params) uint64 {
 	h.mayRewrite("URI")
 	t, ok := parseTarget(uri)
 	if !ok {
-		fail("the guest gives a URI that the gateway does not take")
+		h.refuse("the guest gives a URI that the gateway does not take")
 	}
 	x.target = &t
 	return 0
+}
+
+// refuse ends a guest for what it gives, which may be what a caller made it
+// give: the module is not taken for a broken one, and others' calls go on.
+func (h *handler) refuse(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	panic(trap{core.WrapError(core.Unavailable, err, "WASM extension '%s' failed", h.guest.pool.set.name)})
 }
 
 // mayRewrite ends a guest that changes where a call goes without the right to.
 func (h *handler) mayRewrite(what string) {
 	if !h.x.rewrite {
 		h.x.refused++
-		fail("the guest changes the %s, and its registration does not give it the capability rewrite", what)
+		h.refuse("the guest changes the %s, and its registration does not give it the capability rewrite", what)
 	}
 }
 

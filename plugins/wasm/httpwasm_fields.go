@@ -84,7 +84,7 @@ func (h *handler) change(kind uint32, name string, do func(http.Header)) {
 		return
 	}
 	if len(f.edit) > maxFields || len(f.edit[name]) > maxFields {
-		fail("the guest sets more than %d header fields", maxFields)
+		h.refuse("the guest sets more than %d header fields", maxFields)
 	}
 }
 
@@ -138,7 +138,7 @@ func (h *handler) trailers(body *payload, write, gone bool) *fields {
 func (h *handler) fieldName(p params, i int) string {
 	name := fieldName(h.read(p.u32(i), p.u32(i+1)))
 	if name == "" {
-		fail("the guest gives a header name that is empty, too long or not a token")
+		h.refuse("the guest gives a header name that is empty, too long or not a token")
 	}
 	return name
 }
@@ -146,10 +146,10 @@ func (h *handler) fieldName(p params, i int) string {
 func (h *handler) fieldValue(p params, i int) string {
 	b := h.read(p.u32(i), p.u32(i+1))
 	if !validValue(b) {
-		fail("the guest gives a header value that is too long or has control characters")
+		h.refuse("the guest gives a header value that is too long or has control characters")
 	}
 	if !h.call().takes(len(b)) {
-		fail("the guest gives more than %d bytes of header fields", maxGiven)
+		h.refuse("the guest gives more than %d bytes of header fields", maxGiven)
 	}
 	return string(b)
 }

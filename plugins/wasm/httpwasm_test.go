@@ -360,7 +360,35 @@ func TestRewriteIsACapability(t *testing.T) {
 			if (err != nil) != (tc.refused > 0) || c.Stats().Refused != tc.refused {
 				t.Errorf("got %v and %d refused", err, c.Stats().Refused)
 			}
+			if err != nil && core.ErrorMessage(err) != "WASM extension 'guest' failed" {
+				t.Errorf("the caller is told %q", core.ErrorMessage(err))
+			}
 		})
+	}
+}
+
+// A caller can make a guest give what it may not: that must not take the
+// module from the others.
+func TestWhatAGuestMayNotGiveDoesNotMakeItABrokenModule(t *testing.T) {
+	f := newFixture(t, Options{})
+	data := map[int]string{0: "x-name", 16: "bad\r\nvalue", 32: "bad name", 48: "/a/../b", 64: "PO ST", 80: "/other"}
+	for name, request := range map[string][]byte{
+		"a name with a space":        host("set_header_value", 0, 32, 8, 0, 1),
+		"a value with a line break":  host("set_header_value", 0, 0, 6, 16, 10),
+		"a method that is none":      host("set_method", 64, 5),
+		"a URI that climbs":          host("set_uri", 48, 7),
+		"a URI without the right to": host("set_uri", 80, 6),
+		"a value that is too long":   host("set_header_value", 0, 0, 6, 0, 65<<10),
+	} {
+		c := f.open(t, guestModule(next, data, request, nil), core.WASMSettings{Rewrite: name != "a URI without the right to"})
+		for range 10 {
+			if _, err := c.Do(t.Context(), testMessage(nil)); core.ErrorCode(err) != core.Unavailable || core.ErrorMessage(err) != "WASM extension 'guest' failed" {
+				t.Fatalf("%s: got %v", name, err)
+			}
+		}
+		if err := c.Ready(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
