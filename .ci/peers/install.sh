@@ -9,6 +9,8 @@ PROXYWASMAS=1.2.3
 ASSEMBLYSCRIPT=0.28.20
 WASISHIM=0.1.0
 HTTPWASMRUST=1.2.0
+CORAZA=v0.0.0-20260824140537-b1770f5b0be3
+CORAZASDK=v0.0.0-20250212164326-ab4161dcf924
 
 # need TOOL PACKAGE: a tool of this machine, from Debian's packages if it is
 # missing and we may install it.
@@ -91,6 +93,20 @@ install_proxywasmrust() {
 install_proxywasmas() {
   install_proxywasm && need node nodejs && need npm npm &&
     once proxywasmas "$PROXYWASMAS $ASSEMBLYSCRIPT $WASISHIM" readme_example
+}
+
+install_coraza() { install_proxywasm && once coraza "$CORAZA $CORAZASDK" coraza_module; }
+
+# coraza_module: the plugin as published, but for the SDK, which is TinyGo's
+# there, and for main, which the Go toolchain does not call in a library.
+coraza_module() {
+  local at sdk=github.com/proxy-wasm/proxy-wasm-go-sdk
+  at=$(patiently go mod download -json "github.com/corazawaf/coraza-proxy-wasm@$CORAZA" | jq -er .Dir) && cp -R "$at" source &&
+    chmod -R u+w source && cd source && rm -f go.work init_tinygo.go mage.go &&
+    find . -name '*.go' -exec sed -i "s#github.com/tetratelabs/proxy-wasm-go-sdk#$sdk#" {} + && sed -i 's/^func main() {/func main() {}\n\nfunc init() {/' main.go &&
+    go mod edit -droprequire github.com/tetratelabs/proxy-wasm-go-sdk -require "$sdk@$CORAZASDK" &&
+    CGO_ENABLED=0 GOOS=wasip1 GOARCH=wasm patiently go build -mod=mod -buildvcs=false -buildmode=c-shared \
+      -tags no_fs_access,coraza.rule.multiphase_evaluation -o ../coraza.wasm . && cd .. && rm -rf source
 }
 
 # readme_example: what the README of the SDK says to write, built as it says.

@@ -31,8 +31,8 @@ says() {
   exit 1
 }
 
-# guest NAME FILE PATTERN [SETTINGS]: a plugin around the calls whose path
-# matches; SETTINGS are further members of "wasm".
+# guest NAME FILE PATTERN [SETTINGS [STAGE]]: a plugin around the calls whose
+# path matches; SETTINGS are further members of "wasm".
 guest() {
   local module
   module=$(curl "${curl_options[@]}" -H "Authorization: Bearer $session" -H 'Content-Type: application/wasm' --data-binary "@$2" \
@@ -40,7 +40,7 @@ guest() {
   want 201 POST /cloudapi/extensions/api '{"vendor":"peers","name":"'"$1"'","version":"1.0.0","priority":50,"enabled":true,
     "authorizationEnabled":false,"kind":"wasm","wasm":{"module":"'"$module"'","deadlineMs":5000,"border":"proxy-wasm"'"${4:+,$4}"'}}' >/dev/null || exit 1
   want 201 POST /cloudapi/1.0.0/apiFilters '{"externalSystem":{"id":"urn:vcloud:extension-api:peers:'"$1"':1.0.0"},
-    "urlMatcher":{"urlPattern":"'"$3"'","urlScope":"API"}}' >/dev/null || exit 1
+    "urlMatcher":{"urlPattern":"'"$3"'","urlScope":"API"}'"${5:+,\"stage\":\"$5\"}"'}' >/dev/null || exit 1
 }
 
 # ask STATUS CURL-ARGUMENTS... PATH: a call; what came is in answer and head.
