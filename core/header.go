@@ -100,7 +100,10 @@ func (h Header) Edit(f func(http.Header)) Header {
 
 // With returns h with name set to the one value.
 func (h Header) With(name, value string) Header {
-	return h.Edit(func(m http.Header) { m.Set(name, value) })
+	m := make(http.Header, len(h.fields)+1)
+	maps.Copy(m, h.fields) // values are shared: nobody changes them
+	m.Set(name, value)
+	return Header{m}
 }
 
 // Without returns h without the names. It is h itself when it has none of them.
@@ -108,9 +111,9 @@ func (h Header) Without(names ...string) Header {
 	if !slices.ContainsFunc(names, h.Has) {
 		return h
 	}
-	return h.Edit(func(m http.Header) {
-		for _, n := range names {
-			m.Del(n)
-		}
-	})
+	m := maps.Clone(h.fields)
+	for _, n := range names {
+		m.Del(n)
+	}
+	return Header{m}
 }

@@ -17,14 +17,13 @@ import (
 // Shutdown began, though its connection was accepted before.
 type farewell struct {
 	said        atomic.Bool
-	mu          sync.Mutex
-	connections map[net.Conn]connection
+	connections sync.Map // net.Conn → *connection; a call changes none of it but the state
 }
 
 // connection is what is known of one.
 type connection struct {
-	state http.ConnState
-	since time.Time
+	state atomic.Int64 // an http.ConnState
+	since time.Time    // it is open
 }
 
 const (
@@ -35,7 +34,7 @@ const (
 	newFarewell = 2 * time.Second
 )
 
-func newFarewells() *farewell { return &farewell{connections: map[net.Conn]connection{}} }
+func newFarewells() *farewell { return &farewell{} }
 
 // around makes the handler say goodbye when it is time.
 func (f *farewell) around(h http.Handler) http.Handler {
@@ -49,13 +48,16 @@ func (f *farewell) around(h http.Handler) http.Handler {
 
 // note is the ConnState of servers.
 func (f *farewell) note(c net.Conn, s http.ConnState) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if s == http.StateClosed || s == http.StateHijacked {
-		delete(f.connections, c)
+		f.connections.Delete(c)
 		return
 	}
-	f.connections[c] = connection{s, time.Now()}
+	known, ok := f.connections.Load(c)
+	if !ok {
+		known = &connection{since: time.Now()}
+		f.connections.Store(c, known)
+	}
+	known.(*connection).state.Store(int64(s))
 }
 
 // say is to be called when nothing is accepted any more. It waits until all
@@ -75,23 +77,19 @@ func (f *farewell) say(ctx context.Context) {
 }
 
 // waiting reports whether there is a connection to wait for.
-func (f *farewell) waiting(begun time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range f.connections {
-		switch c.state {
+func (f *farewell) waiting(begun time.Time) (wait bool) {
+	f.connections.Range(func(_, v any) bool {
+		c := v.(*connection)
+		switch http.ConnState(c.state.Load()) {
 		case http.StateActive:
-			return true
+			wait = true
 		case http.StateNew:
-			if time.Since(c.since) < newFarewell {
-				return true
-			}
+			wait = time.Since(c.since) < newFarewell
 		case http.StateIdle:
-			if time.Since(begun) < idleFarewell {
-				return true
-			}
+			wait = time.Since(begun) < idleFarewell
 		case http.StateHijacked, http.StateClosed:
 		}
-	}
-	return false
+		return !wait
+	})
+	return wait
 }

@@ -17,7 +17,10 @@ import (
 	"github.com/annex-gateway/annex/core/internal/telemetry"
 )
 
-const requestIDHeader = "X-Vmware-Vcloud-Request-Id"
+const (
+	requestIDHeader = "X-Vmware-Vcloud-Request-Id"
+	clientIDHeader  = "X-Vmware-Vcloud-Client-Request-Id"
+)
 
 // exchange is one request with its answer, at the edge.
 type exchange struct {
@@ -122,7 +125,11 @@ func rawPath(r *http.Request) string {
 // client's own id, a hyphen and a random UUID; only a UUID when there is none
 // or it cannot be used.
 func requestID(r *http.Request) string {
-	client := r.Header.Get("X-Vmware-Vcloud-Client-Request-Id")
+	all := r.Header[clientIDHeader]
+	if len(all) == 0 {
+		return core.NewUUID()
+	}
+	client := all[0]
 	if len(client) > 128 {
 		client = client[:128]
 	}
@@ -160,7 +167,6 @@ func (g *Gateway) message(r *http.Request, id string) (core.Message, error) {
 	case net.Addr:
 		req.LocalAddr, _ = netip.ParseAddrPort(a.String())
 	}
-	clean(r.Header)
 	g.believe(&req, r.Header)
 	if g.public != nil {
 		req.Scheme, req.Host = g.public.Scheme, g.public.Host
@@ -171,7 +177,7 @@ func (g *Gateway) message(r *http.Request, id string) (core.Message, error) {
 
 // upgrade tells what protocol the client wants to go on in, if we can.
 func upgrade(h http.Header) string {
-	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
+	if to := h["Upgrade"]; len(to) == 0 || !strings.EqualFold(to[0], "websocket") {
 		return ""
 	}
 	for _, v := range h.Values("Connection") {

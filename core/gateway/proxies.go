@@ -14,18 +14,16 @@ type forwarded struct {
 	proto, host []string // one for each hop, or fewer
 }
 
-// believe takes over what trusted proxies say of the client, and leaves
-// nothing of what anybody says in the header.
+// believe cleans the header, and takes over what trusted proxies say in it of
+// the client.
 func (g *Gateway) believe(req *core.Request, h http.Header) {
-	said := readForwarded(h)
-	for name := range h {
-		if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded") {
-			delete(h, name)
-		}
+	trusted := g.trusted(req.RemoteAddr.Addr())
+	if said := clean(h, trusted); trusted {
+		g.adopt(req, said)
 	}
-	if !g.trusted(req.RemoteAddr.Addr()) {
-		return
-	}
+}
+
+func (g *Gateway) adopt(req *core.Request, said forwarded) {
 	depth := 0 // trusted proxies between the client and the one that connected
 	for depth < len(said.hops) {
 		addr, ok := hopAddr(said.hops[len(said.hops)-1-depth])
@@ -118,9 +116,10 @@ func validHost(s string) bool {
 
 // clean drops header fields that nobody behind the gateway may get from a
 // client: those whose name holds an underscore, which some programs take for
-// a hyphen; those that only the gateway may set; and those that the client
-// itself declares to be the connection's.
-func clean(h http.Header) {
+// a hyphen; those that only the gateway may set; those that the client itself
+// declares to be the connection's; and what proxies say, which is given back
+// if it is wanted.
+func clean(h http.Header, wanted bool) (said forwarded) {
 	for _, v := range h["Connection"] {
 		for name := range strings.SplitSeq(v, ",") {
 			switch name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name {
@@ -130,15 +129,24 @@ func clean(h http.Header) {
 			}
 		}
 	}
+	if wanted {
+		said = readForwarded(h)
+	}
 	for name := range h {
-		if strings.Contains(name, "_") || strings.HasPrefix(name, "X-Annex-") {
+		if notForServers(name) {
 			delete(h, name)
 		}
-	}
-	for _, name := range [...]string{"Proxy", "Proxy-Authorization", "Proxy-Connection", "Http2-Settings", "Keep-Alive"} {
-		delete(h, name)
 	}
 	if h["Upgrade"] != nil && upgrade(h) == "" {
 		delete(h, "Upgrade")
 	}
+	return said
+}
+
+func notForServers(name string) bool {
+	switch name {
+	case "Proxy", "Proxy-Authorization", "Proxy-Connection", "Http2-Settings", "Keep-Alive", "Forwarded", "X-Real-Ip":
+		return true
+	}
+	return strings.IndexByte(name, '_') >= 0 || strings.HasPrefix(name, "X-Annex-") || strings.HasPrefix(name, "X-Forwarded")
 }

@@ -19,7 +19,9 @@ import (
 // client: it belongs to the connection, is a credential, or would speak for the
 // gateway. An underscore is a hyphen to some programs.
 func notForClient(name string) bool {
-	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	if strings.IndexByte(name, '_') >= 0 {
+		name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Content-Length", "Proxy-Authenticate",
 		"Authorization", "X-Vcloud-Authorization", "X-Vmware-Vcloud-Access-Token", "Set-Cookie", "Set-Cookie2", "Vary", requestIDHeader:
