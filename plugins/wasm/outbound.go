@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -169,6 +170,7 @@ type callRequest struct {
 	header         http.Header
 	body           []byte
 	timeout        time.Duration
+	held           *allowance // of the system; nil where each guest has one call at a time
 }
 
 // callResult is what came back. Without a header the call has failed.
@@ -177,6 +179,7 @@ type callResult struct {
 	header  []pair
 	trailer []pair
 	body    []byte
+	counted int // bytes of the allowance, to be given back
 }
 
 // outgoing are fields that belong to the connection or speak for the gateway.
@@ -186,7 +189,7 @@ func outgoing(name string) bool { return !framing(name) && !strings.HasPrefix(na
 func (o *outbound) do(ctx context.Context, c callRequest, limit int64) (*callResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, c.method, c.at.Scheme+"://"+c.at.Host+c.target, strings.NewReader(string(c.body)))
+	req, err := http.NewRequestWithContext(ctx, c.method, c.at.Scheme+"://"+c.at.Host+c.target, bytes.NewReader(c.body))
 	if err != nil {
 		return nil, err
 	}
@@ -200,12 +203,17 @@ func (o *outbound) do(ctx context.Context, c callRequest, limit int64) (*callRes
 	if err != nil {
 		return nil, err
 	}
-	body, err := core.StreamBody(resp.Body, resp.ContentLength).Bytes(limit)
+	src := &counted{ReadCloser: resp.Body, of: c.held}
+	if c.held == nil {
+		src.of = &allowance{most: limit + 1}
+	}
+	body, err := core.StreamBody(src, resp.ContentLength).Bytes(limit)
 	if err != nil {
 		_ = resp.Body.Close()
+		src.of.give(src.read)
 		return nil, err
 	}
-	return &callResult{status: resp.StatusCode, header: sortedPairs(resp.Header), trailer: sortedPairs(resp.Trailer), body: body}, nil
+	return &callResult{status: resp.StatusCode, header: sortedPairs(resp.Header), trailer: sortedPairs(resp.Trailer), body: body, counted: src.read}, nil
 }
 
 func sortedPairs(h http.Header) []pair {

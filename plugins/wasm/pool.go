@@ -21,6 +21,7 @@ type pool struct {
 	metrics *guestMetrics
 	refills atomic.Uint64 // times that guests asked whether they may go on
 	memory  atomic.Int64  // bytes of all guests
+	outside allowance     // of their calls to others
 
 	slots chan struct{} // one token for every guest that is taken
 
@@ -34,7 +35,7 @@ type pool struct {
 }
 
 func newPool(k *Kind, mod *module, set settings) *pool {
-	return &pool{
+	p := &pool{
 		kind: k, mod: mod, set: set,
 		log:   &guestLog{log: k.host.Log().With("system", set.triplet), limit: set.logLines, ring: k.logs.ring(set.id)},
 		slots: make(chan struct{}, set.concurrency),
@@ -42,6 +43,8 @@ func newPool(k *Kind, mod *module, set settings) *pool {
 
 		metrics: k.metrics.take(set.triplet),
 	}
+	p.outside.most = 4 * set.bodyBytes
+	return p
 }
 
 // newMemory makes the memory of one guest.

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"net/http"
@@ -18,7 +19,7 @@ type callout struct {
 func (v *proxyVM) httpCall(_ context.Context, p params) status {
 	name, bad := v.text(p, 0, maxClusterName)
 	raw, st := v.view(p, 2, maxMapBytes)
-	body, wrong := v.read(p, 4, v.guest.pool.set.bodyBytes)
+	body, wrong := v.view(p, 4, v.guest.pool.set.bodyBytes)
 	switch bad = cmp.Or(bad, st, wrong); {
 	case bad != statusOK:
 		return bad
@@ -29,7 +30,7 @@ func (v *proxyVM) httpCall(_ context.Context, p params) status {
 	if err != nil {
 		return statusParseFailure
 	}
-	c := callRequest{at: v.guest.pool.set.clusters.find(name), body: body, header: http.Header{}}
+	c := callRequest{at: v.guest.pool.set.clusters.find(name), header: http.Header{}}
 	if !c.fill(fields) || c.at == nil {
 		return statusBadArgument
 	}
@@ -37,9 +38,11 @@ func (v *proxyVM) httpCall(_ context.Context, p params) status {
 	if c.timeout == 0 {
 		c.timeout = maxOutbound
 	}
-	if len(v.callouts) >= maxPending {
+	c.held = &v.guest.pool.outside
+	if len(v.callouts) >= maxPending || !c.held.take(len(body)) {
 		return statusInternalFailure
 	}
+	c.body = bytes.Clone(body)
 	return v.putU32(p.u32(9), v.send(c)) //nolint:contextcheck // the answer comes after this callback
 }
 
@@ -89,11 +92,13 @@ func (v *proxyVM) send(c callRequest) uint32 {
 	}
 	v.fleet.later(func() error {
 		defer cancel()
+		defer c.held.give(len(c.body))
 		result, err := v.guest.pool.kind.outbound.do(ctx, c, v.guest.pool.set.bodyBytes)
 		if err != nil {
 			v.guest.pool.kind.host.Log().Debug("a call of a WASM extension failed", "system", v.guest.pool.set.triplet, "error", err)
 			result = &callResult{}
 		} else {
+			defer c.held.give(result.counted)
 			result.header = append([]pair{{":status", strconv.Itoa(result.status)}}, result.header...)
 		}
 		return v.deliver(id, out, result) //nolint:contextcheck // the guest is told even if the call was cancelled

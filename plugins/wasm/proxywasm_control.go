@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"log/slog"
@@ -174,7 +175,7 @@ func (v *proxyVM) closeStream(_ context.Context, p params) status {
 // sendLocalResponse answers the active call. It wins over whatever the
 // callback says is to happen next; only the first one counts.
 func (v *proxyVM) sendLocalResponse(_ context.Context, p params) status {
-	body, bad := v.read(p, 3, v.guest.pool.set.bodyBytes)
+	body, bad := v.view(p, 3, v.guest.pool.set.bodyBytes)
 	raw, st := v.view(p, 5, maxMapBytes)
 	_, wrong := v.view(p, 1, math.MaxUint32) // why it answers so: not used
 	if bad = cmp.Or(bad, st, wrong); bad != statusOK {
@@ -198,7 +199,7 @@ func (v *proxyVM) sendLocalResponse(_ context.Context, p params) status {
 	s := v.active
 	s.change(func() {
 		if s.local == nil {
-			s.local = &core.Response{Status: int(p.u32(0)), Header: f.result(), Body: core.BytesBody(body)}
+			s.local = &core.Response{Status: int(p.u32(0)), Header: f.result(), Body: core.BytesBody(bytes.Clone(body))}
 		}
 	})
 	return statusOK

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"maps"
@@ -12,6 +13,7 @@ const (
 	maxQueues     = 64
 	maxQueueItems = 4096
 	maxSharedKey  = 4 << 10 // of the name of a queue as well
+	entryBytes    = 256     // about what an entry takes beside its key and value
 )
 
 // shared is what guests have in common: data and queues, each of one machine.
@@ -42,6 +44,8 @@ type queue struct {
 	sharedKey
 	readers []*proxyVM // who registered it; the last one that lives is told of new items
 	items   [][]byte
+	teller  *proxyVM // reader that is being told, and of how many items
+	untold  int
 }
 
 func newShared(limit int64) *shared {
@@ -101,7 +105,7 @@ func (h *shared) get(key sharedKey) (sharedValue, bool) {
 	return v, ok
 }
 
-func costOf(key sharedKey, value []byte) int64 { return int64(len(key.name)+len(value)) + 64 }
+func costOf(key sharedKey, value []byte) int64 { return int64(len(key.name)+len(value)) + entryBytes }
 
 // set stores a value, if cas is 0 or that of the value which is there. With
 // keep, a value that is there stays.
@@ -126,7 +130,7 @@ func (h *shared) set(key sharedKey, value []byte, cas uint32, keep bool) status 
 		h.cas = 1
 	}
 	h.bytes += more
-	h.data[key] = sharedValue{value, h.cas}
+	h.data[key] = sharedValue{bytes.Clone(value), h.cas}
 	return statusOK
 }
 
@@ -164,7 +168,8 @@ func (h *shared) find(key sharedKey) (uint32, bool) {
 	return 0, false
 }
 
-// push adds an item. It gives who is to be told, or nil.
+// push adds an item. It gives who is to be told, or nil where nobody is, or
+// somebody is at it already.
 func (h *shared) push(id uint32, item []byte) (*proxyVM, status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -176,13 +181,34 @@ func (h *shared) push(id uint32, item []byte) (*proxyVM, status) {
 		return nil, statusInternalFailure
 	}
 	h.bytes += int64(len(item))
-	q.items = append(q.items, item)
+	q.items = append(q.items, bytes.Clone(item))
 	for _, v := range slices.Backward(q.readers) {
-		if !v.ended() {
-			return v, statusOK
+		switch {
+		case v.ended():
+			continue
+		case v == q.teller:
+			q.untold = min(q.untold+1, maxQueueItems)
+			return nil, statusOK
 		}
+		q.teller, q.untold = v, 1
+		return v, statusOK
 	}
 	return nil, statusOK
+}
+
+// told notes that a reader knows of one item more. It reports whether there
+// are others, and ends the telling where there are none.
+func (h *shared) told(id uint32, reader *proxyVM) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	q := h.queues[id]
+	if q == nil || q.teller != reader {
+		return false
+	}
+	if q.untold--; q.untold == 0 || reader.ended() {
+		q.teller = nil
+	}
+	return q.teller != nil
 }
 
 func (h *shared) pop(id uint32) ([]byte, status) {
@@ -267,7 +293,7 @@ func (v *proxyVM) getShared(ctx context.Context, p params) status {
 // starts is what the first one wrote: it does not undo what was made of it.
 func (v *proxyVM) setShared(_ context.Context, p params) status {
 	key, bad := v.text(p, 0, maxSharedKey)
-	value, st := v.read(p, 2, v.fleet.shared.limit)
+	value, st := v.view(p, 2, v.fleet.shared.limit)
 	if bad = cmp.Or(bad, st); bad != statusOK {
 		return bad
 	}
@@ -320,7 +346,7 @@ func (v *proxyVM) resolveQueue(_ context.Context, p params) status {
 // enqueue adds an item, and tells who registered the queue when it is its
 // turn.
 func (v *proxyVM) enqueue(_ context.Context, p params) status {
-	item, st := v.read(p, 1, v.fleet.shared.limit)
+	item, st := v.view(p, 1, v.fleet.shared.limit)
 	if st != statusOK {
 		return st
 	}
@@ -333,13 +359,21 @@ func (v *proxyVM) enqueue(_ context.Context, p params) status {
 	if reader.fleet == v.fleet {
 		tell = v.fleet.later
 	}
-	tell(func() error { //nolint:contextcheck // when it is its turn, after this callback
-		return reader.enter(context.Background(), nil, func(ctx context.Context) error {
-			_, err := reader.invoke(ctx, "proxy_on_queue_ready", 0, rootID, id)
+	tell(func() error { return reader.tellOfQueue(v.fleet.shared, id) }) //nolint:contextcheck // when it is its turn, after this callback
+	return st
+}
+
+// tellOfQueue tells a guest of the items of a queue, one after the other.
+func (v *proxyVM) tellOfQueue(h *shared, id uint32) error {
+	for {
+		err := v.enter(context.Background(), nil, func(ctx context.Context) error {
+			_, err := v.invoke(ctx, "proxy_on_queue_ready", 0, rootID, id)
 			return err
 		})
-	})
-	return st
+		if more := h.told(id, v); err != nil || !more {
+			return err
+		}
+	}
 }
 
 func (v *proxyVM) dequeue(ctx context.Context, p params) status {

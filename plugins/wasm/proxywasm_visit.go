@@ -369,7 +369,7 @@ func (s *proxyCall) leave(ctx context.Context) error {
 			return err
 		}
 		if s.lingers = done == 0; s.lingers {
-			return nil
+			return s.vm.linger(ctx, s)
 		}
 		if err := s.vm.farewell(ctx, s.id); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/api"
@@ -40,20 +41,21 @@ type proxyVM struct {
 	allocating bool
 	callbacks  map[string]callback
 
-	dead     bool
-	more     chan struct{}         // from when the plugin is asked whether it is done, until it is
-	streams  map[uint32]*proxyCall // by context id
-	next     uint32                // the last context id that was given
-	entered  *proxyCall            // whose callback runs; nil for the root context
-	active   *proxyCall            // what the functions are about: the same, until the guest says otherwise
-	finished []*proxyCall          // said proxy_done, and are to be ended when the callback is over
-	config   []byte                // what VM or plugin configuration stands for now
-	starting bool                  // vm_start or configure runs
-	further  bool                  // it is not the first guest of its system
-	inCall   *callResult           // while its callback runs
-	callouts map[uint32]*callout
-	lastCall uint32
-	timer    *ticker
+	dead      bool
+	more      chan struct{}         // from when the plugin is asked whether it is done, until it is
+	streams   map[uint32]*proxyCall // by context id
+	next      uint32                // the last context id that was given
+	entered   *proxyCall            // whose callback runs; nil for the root context
+	active    *proxyCall            // what the functions are about: the same, until the guest says otherwise
+	finished  []*proxyCall          // said proxy_done, and are to be ended when the callback is over
+	lingering []*proxyCall          // are over, and have not said so yet
+	config    []byte                // what VM or plugin configuration stands for now
+	starting  bool                  // vm_start or configure runs
+	further   bool                  // it is not the first guest of its system
+	inCall    *callResult           // while its callback runs
+	callouts  map[uint32]*callout
+	lastCall  uint32
+	timer     *ticker
 }
 
 // callback is an exported function of the guest.
@@ -296,12 +298,38 @@ func (v *proxyVM) endFinished(ctx context.Context) error {
 	return nil
 }
 
+// maxLingering is how many contexts of calls that are over may wait for
+// proxy_done.
+const maxLingering = 512
+
+// linger keeps a context until the guest says that it is done. Where there are
+// too many, the one that has waited longest is ended.
+func (v *proxyVM) linger(ctx context.Context, s *proxyCall) error {
+	for _, h := range s.hooks {
+		if h != nil {
+			h.buffer = nil
+		}
+	}
+	v.lingering = append(v.lingering, s)
+	if len(v.lingering) <= maxLingering {
+		return nil
+	}
+	s = v.lingering[0]
+	s.lingers, v.active = false, s
+	if err := v.farewell(ctx, s.id); err != nil {
+		return err
+	}
+	v.drop(s)
+	return nil
+}
+
 // drop forgets a context and what it waits for.
 func (v *proxyVM) drop(s *proxyCall) {
 	if v.streams[s.id] != s {
 		return
 	}
 	delete(v.streams, s.id)
+	v.lingering = slices.DeleteFunc(v.lingering, func(o *proxyCall) bool { return o == s })
 	v.calls.Add(-1)
 	for _, c := range v.callouts {
 		if c.stream == s {
