@@ -22,8 +22,8 @@ func logText(first []byte, of uint32) string {
 	return text
 }
 
-// guestLog writes what guests of one system say into the host's log, no more
-// than so many lines in a second.
+// guestLog keeps what guests of one system say, and writes it into the host's
+// log: there no more than so many lines in a second.
 type guestLog struct {
 	log   *slog.Logger
 	ring  *logRing
@@ -42,15 +42,14 @@ func (l *guestLog) enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (l *guestLog) write(ctx context.Context, level slog.Level, requestID, text string) {
+	l.ring.add(level, requestID, text)
 	dropped, ok := l.admit(time.Now().Unix())
 	if !ok {
 		return
 	}
 	if dropped > 0 {
-		l.ring.add(slog.LevelWarn, "", fmt.Sprintf("%d lines were dropped: the extension logs too much", dropped))
 		l.log.WarnContext(ctx, "the extension logs too much; lines were dropped", "dropped", dropped)
 	}
-	l.ring.add(level, requestID, text)
 	attrs := []any{"text", text}
 	if requestID != "" {
 		attrs = append(attrs, "request", requestID)

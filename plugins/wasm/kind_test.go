@@ -307,6 +307,13 @@ func TestAGuestCannotFloodTheLog(t *testing.T) {
 	if got := c.Stats().Dropped; got != uint64(1000-n) {
 		t.Errorf("%d lines are counted as dropped, want the other %d", got, 1000-n)
 	}
+	kept := 0
+	for range f.kind.Logs(t.Context(), core.SystemID(core.KindWASM, "tests", "guest", "1.0.0"), false) {
+		kept++
+	}
+	if kept != keptLines {
+		t.Errorf("%d lines are kept of it, want the last %d", kept, keptLines)
+	}
 }
 
 func TestGuestsAreReusedAndCapped(t *testing.T) {
