@@ -28,6 +28,7 @@ type fleet struct {
 
 	bodies [2]bool // which sides' bodies the plugin looks at
 	line   line
+	quit   chan struct{} // closed when the fleet is to end
 
 	mu       sync.Mutex
 	vms      []*proxyVM
@@ -35,6 +36,8 @@ type fleet struct {
 	broken   error // why the last start failed, until a call is told
 	closed   bool
 	started  bool           // there has been a guest
+	pause    time.Duration  // of revive, the last one
+	revived  time.Time      // when it was over
 	open     sync.WaitGroup // calls
 	wg       sync.WaitGroup // guests that are being started, callouts, ticks
 }
@@ -44,7 +47,7 @@ func launch(ctx context.Context, c *Conn, trial bool) (*fleet, error) {
 	p := c.pool
 	f := &fleet{
 		conn: c, pool: p, shared: p.kind.shared.join(&p.set, p.kind.opts.SharedBytes),
-		most: min(p.set.concurrency, runtime.GOMAXPROCS(0)), line: newLine(),
+		most: min(p.set.concurrency, runtime.GOMAXPROCS(0)), line: newLine(), quit: make(chan struct{}),
 	}
 	f.bodies = looksAtBodies(p.mod.info)
 	f.leave = sync.OnceFunc(func() { p.kind.shared.leave(&p.set, f.common) })
@@ -156,10 +159,48 @@ func (f *fleet) more() {
 	})
 }
 
-func (f *fleet) forget(v *proxyVM) {
+// forget drops a guest that has ended. Where it had work beside the calls and
+// was the last one, another one takes its place.
+func (f *fleet) forget(v *proxyVM, working bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.vms = slices.DeleteFunc(f.vms, func(o *proxyVM) bool { return o == v })
+	if working && len(f.vms) == 0 && !f.closed && f.started {
+		f.wg.Go(f.revive)
+	}
+}
+
+// revive starts a guest, unless a call does. A plugin that goes on failing is
+// given longer and longer pauses.
+func (f *fleet) revive() {
+	retry := f.pool.kind.opts.Retry
+	for {
+		f.mu.Lock()
+		if time.Since(f.revived) > 60*retry {
+			f.pause = 0
+		}
+		f.pause = min(max(2*f.pause, retry), 60*retry)
+		pause := f.pause
+		f.mu.Unlock()
+		select {
+		case <-time.After(pause):
+		case <-f.quit:
+			return
+		}
+		f.mu.Lock()
+		over, others := f.closed || len(f.vms) > 0, f.starting > 0
+		f.revived = time.Now()
+		f.mu.Unlock()
+		switch {
+		case over:
+			return
+		case others:
+			continue
+		}
+		if _, err := f.start(context.Background()); err == nil || core.ErrorCode(err) != core.Invalid {
+			return
+		}
+	}
 }
 
 // close lets the calls that are carried end, for as long as grace lasts, and
@@ -169,6 +210,7 @@ func (f *fleet) close(grace time.Duration) {
 	defer cancel()
 	f.mu.Lock()
 	f.closed = true
+	close(f.quit)
 	f.mu.Unlock()
 	idle := make(chan struct{})
 	go func() {

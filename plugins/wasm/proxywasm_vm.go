@@ -156,12 +156,13 @@ func (v *proxyVM) end(ctx context.Context) {
 	}
 	v.dead = true
 	close(v.gone)
+	working := v.underWay()
 	v.timer.stop()
 	for _, c := range v.callouts {
 		c.cancel()
 	}
 	v.guest.dead = true
-	v.fleet.forget(v)
+	v.fleet.forget(v, working)
 	v.guest.pool.release(ctx, v.guest)
 }
 

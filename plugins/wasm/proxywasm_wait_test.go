@@ -78,3 +78,26 @@ func TestABodyDoesNotPassAGuestThatWaitsForACallout(t *testing.T) {
 	})
 	t.Run("that another call began", func(t *testing.T) { blocked(t, "X-Test", "pause") })
 }
+
+func TestAPluginThatWorksBesideTheCallsIsStartedAgain(t *testing.T) {
+	f, c := proxyGuest(t, Options{Retry: time.Millisecond}, core.WASMSettings{Config: []byte(`"tick"`), Concurrency: 1})
+	ticks := func() (n float64) {
+		for m := range f.kind.Metrics() {
+			if m.Name == "ticks" {
+				n = m.Value
+			}
+		}
+		return n
+	}
+	v, _ := c.Begin(t.Context())
+	if _, err := v.Request(t.Context(), testMessage(nil, "X-Test", "trap")); err == nil {
+		t.Fatal("the guest does not trap")
+	}
+	v.Done()
+	was := ticks()
+	for end := time.Now().Add(20 * time.Second); ticks() < was+2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("there are no more ticks")
+		}
+	}
+}
