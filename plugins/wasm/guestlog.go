@@ -23,7 +23,9 @@ func logText(first []byte, of uint32) string {
 }
 
 // guestLog keeps what guests of one system say, and writes it into the host's
-// log: there no more than so many lines in a second.
+// log: there in a second no more than so many warnings and errors, and so many
+// other lines. What is said of every call must not keep out what is said of an
+// attack.
 type guestLog struct {
 	log   *slog.Logger
 	ring  *logRing
@@ -31,8 +33,8 @@ type guestLog struct {
 
 	mu      sync.Mutex
 	second  int64
-	lines   int
-	dropped int // since the last line that was written
+	lines   [2]int // others, and warnings and errors
+	dropped int    // since the last line that was written
 
 	allDropped atomic.Uint64
 }
@@ -43,7 +45,7 @@ func (l *guestLog) enabled(ctx context.Context, level slog.Level) bool {
 
 func (l *guestLog) write(ctx context.Context, level slog.Level, requestID, text string) {
 	l.ring.add(level, requestID, text)
-	dropped, ok := l.admit(time.Now().Unix())
+	dropped, ok := l.admit(time.Now().Unix(), level)
 	if !ok {
 		return
 	}
@@ -57,18 +59,22 @@ func (l *guestLog) write(ctx context.Context, level slog.Level, requestID, text 
 	l.log.Log(ctx, level, "extension says", attrs...)
 }
 
-func (l *guestLog) admit(now int64) (dropped int, ok bool) {
+func (l *guestLog) admit(now int64, level slog.Level) (dropped int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now != l.second {
 		dropped = l.dropped
-		l.second, l.lines, l.dropped = now, 0, 0
+		l.second, l.lines, l.dropped = now, [2]int{}, 0
 	}
-	if l.lines >= l.limit {
+	n := &l.lines[0]
+	if level >= slog.LevelWarn {
+		n = &l.lines[1]
+	}
+	if *n >= l.limit {
 		l.dropped++
 		l.allDropped.Add(1)
 		return 0, false
 	}
-	l.lines++
+	*n++
 	return dropped, true
 }

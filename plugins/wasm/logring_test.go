@@ -109,6 +109,20 @@ func TestLongLinesAreKeptWhole(t *testing.T) {
 	}
 }
 
+func TestWarningsAreNotKeptOutByOtherLines(t *testing.T) {
+	host := &testHost{}
+	l := guestLog{log: host.Log(), ring: &logRing{}, limit: 3}
+	for i := range 10 {
+		l.write(t.Context(), slog.LevelInfo, "", "each call")
+		l.write(t.Context(), []slog.Level{slog.LevelWarn, slog.LevelError}[i%2], "", "an attack")
+	}
+	for _, text := range []string{"each call", "an attack"} {
+		if n := strings.Count(host.log(), text); n < 3 || n > 9 {
+			t.Errorf("%d lines of %s, want 3 for each second that it took", n, text)
+		}
+	}
+}
+
 func TestTheLinesThatAreKeptHaveABound(t *testing.T) {
 	var r logRing
 	line := strings.Repeat("x", maxLogLine)
