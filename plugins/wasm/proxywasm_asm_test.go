@@ -107,6 +107,17 @@ func TestTheVersionsOfProxyWASM(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("0.2.100: what the guest puts in goes on in place of what it took", func(t *testing.T) {
+		inject := slices.Index(imports, "env proxy_inject_encoded_data_to_filter_chain iii:i")
+		c := f.open(t, proxyModule("proxy_abi_version_0_2_100", imports, data,
+			testFunc{export: "proxy_on_response_body", sig: "iii:i", body: cat(constant(16), constant(4), get(2), callFunc(inject), drop(), constant(3))}), core.WASMSettings{})
+		for name, body := range map[string]*core.Body{"seenseenseen": streamOf("one", "two"), "seen": core.BytesBody([]byte("one"))} {
+			_, _, got := carry(t, c, testMessage(nil), func(m core.Message) core.Message { return answered(m, 200, body) })
+			if got != name {
+				t.Errorf("got %q, want %q", got, name)
+			}
+		}
+	})
 }
 
 func TestProxyWASMModulesThatAreRefused(t *testing.T) {

@@ -211,14 +211,14 @@ func (h *bodyHook) next(ctx context.Context, patient bool) (p piece, got bool, e
 	}
 	if !h.drained && h.pending == nil {
 		h.open()
-		if patient && !h.holding {
+		if patient && !h.holding && !h.injected() {
 			return read(h.in), true, nil
 		}
 		ch, in := make(chan piece, 1), h.in
 		go func() { ch <- read(in) }()
 		h.pending = ch
 	}
-	for !h.s.over() && (!h.holding || h.s.halted(h.side)) {
+	for !h.s.over() && (!h.holding || h.s.halted(h.side)) && !h.injected() {
 		select {
 		case p = <-h.pending:
 			h.pending = nil
@@ -233,10 +233,15 @@ func (h *bodyHook) next(ctx context.Context, patient bool) (p piece, got bool, e
 	return p, false, nil
 }
 
-// letGo lets go on what the guest held back, unless it has ended the call.
+// letGo lets go on what the guest put in, and what it held back and has let
+// go, unless it has ended the call.
 func (h *bodyHook) letGo(ctx context.Context) error {
 	if h.s.over() {
 		return nil
+	}
+	h.takeInjected()
+	if !h.holding || h.s.halted(h.side) {
+		return nil // that was all
 	}
 	return h.s.vm.enter(ctx, h.s, func(context.Context) error {
 		h.release()

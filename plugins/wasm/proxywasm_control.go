@@ -53,6 +53,7 @@ func proxyFunctions() map[string]proxyFunc {
 		{name: "proxy_increment_metric", params: "il", perform: (*proxyVM).incrementMetric},
 		{name: "proxy_record_metric", params: "il", perform: (*proxyVM).recordMetric},
 		{name: "proxy_get_metric", params: "ii", perform: (*proxyVM).getMetric},
+		{name: "proxy_inject_encoded_data_to_filter_chain", params: "iii", perform: (*proxyVM).inject},
 		{name: "proxy_call_foreign_function", params: "iiiiii", perform: func(*proxyVM, context.Context, params) status { return statusNotFound }},
 	}
 	known := make(map[string]proxyFunc, len(all))
