@@ -70,6 +70,15 @@ func (h Header) AddTo(to http.Header, drop func(name string) bool) {
 	}
 }
 
+// Copy returns the fields as a map of the caller's own, never nil. The values
+// are shared: whoever appends to them must copy them.
+func (h Header) Copy() http.Header {
+	if h.fields == nil {
+		return http.Header{}
+	}
+	return maps.Clone(h.fields)
+}
+
 // Names returns the names, sorted.
 func (h Header) Names() []string { return slices.Sorted(maps.Keys(h.fields)) }
 
@@ -100,8 +109,7 @@ func (h Header) Edit(f func(http.Header)) Header {
 
 // With returns h with name set to the one value.
 func (h Header) With(name, value string) Header {
-	m := make(http.Header, len(h.fields)+1)
-	maps.Copy(m, h.fields) // values are shared: nobody changes them
+	m := h.Copy()
 	m.Set(name, value)
 	return Header{m}
 }
@@ -111,7 +119,7 @@ func (h Header) Without(names ...string) Header {
 	if !slices.ContainsFunc(names, h.Has) {
 		return h
 	}
-	m := maps.Clone(h.fields)
+	m := h.Copy()
 	for _, n := range names {
 		m.Del(n)
 	}

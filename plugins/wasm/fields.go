@@ -68,6 +68,7 @@ type fields struct {
 	rules
 	orig core.Header
 	edit http.Header // what the guest sees, once it has changed something
+	kept bool        // something of orig is hidden and not in edit
 }
 
 func (f *fields) names() []string {
@@ -100,8 +101,13 @@ func (f *fields) change(name string, do func(http.Header)) bool {
 		return false
 	}
 	if f.edit == nil {
-		f.edit = make(http.Header, f.orig.Len()+1)
-		f.orig.AddTo(f.edit, f.hidden)
+		f.edit = f.orig.Copy()
+		for name := range f.edit {
+			if f.hidden(name) {
+				delete(f.edit, name)
+			}
+		}
+		f.kept = len(f.edit) < f.orig.Len()
 		if f.cookie && f.edit["Cookie"] != nil {
 			if seen, _ := splitCookies(f.edit["Cookie"]); len(seen) > 0 {
 				f.edit["Cookie"] = seen
@@ -123,7 +129,9 @@ func (f *fields) result() core.Header {
 		return f.orig
 	}
 	out := f.edit
-	f.orig.AddTo(out, func(n string) bool { return !f.hidden(n) })
+	if f.kept {
+		f.orig.AddTo(out, func(n string) bool { return !f.hidden(n) })
+	}
 	if f.cookie {
 		seen, _ := splitCookies(out["Cookie"])
 		_, kept := splitCookies(f.orig.Values("Cookie"))

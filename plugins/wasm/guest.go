@@ -30,10 +30,13 @@ type guest struct {
 	mod     api.Module
 	memory  *linearMemory
 	session session
-	out     *output // what the guest writes to its standard streams
-	said    string  // what it has said beside its calls, as far as it fits
-	used    time.Time
-	dead    bool // trapped or over time: never used again
+
+	exchange exchange // of the visit that it has, if its border shows it one call at a time
+
+	out  *output // what the guest writes to its standard streams
+	said string  // what it has said beside its calls, as far as it fits
+	used time.Time
+	dead bool // trapped or over time: never used again
 
 	starting budget // of its start, with what the border does before the first call
 

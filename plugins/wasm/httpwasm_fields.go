@@ -64,7 +64,7 @@ func (h *handler) setHeaderValue(p params) uint64 {
 
 func (h *handler) addHeaderValue(p params) uint64 {
 	name, value := h.fieldName(p, 1), h.fieldValue(p, 3)
-	h.change(p.u32(0), name, func(m http.Header) { m[name] = append(m[name], value) })
+	h.change(p.u32(0), name, func(m http.Header) { m[name] = append(slices.Clip(m[name]), value) })
 	return 0
 }
 

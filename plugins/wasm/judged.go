@@ -36,7 +36,10 @@ type judged struct {
 func (j *judged) Request(ctx context.Context, m core.Message) (core.Message, error) {
 	j.shown = true
 	out, err := j.stay.Request(ctx, m)
-	return j.outcome(ctx, m, out, err)
+	if err != nil {
+		return m, j.failure(ctx, m.Route.Stage, err)
+	}
+	return out, nil
 }
 
 // Response shows the answer, unless the guest has failed before.
@@ -45,18 +48,20 @@ func (j *judged) Response(ctx context.Context, m core.Message) (core.Message, er
 		return m, nil
 	}
 	out, err := j.stay.Response(ctx, m)
-	return j.outcome(ctx, m, out, err)
+	if err != nil {
+		return m, j.failure(ctx, m.Route.Stage, err)
+	}
+	return out, nil
 }
 
-func (j *judged) outcome(ctx context.Context, m, out core.Message, err error) (core.Message, error) {
-	if err == nil {
-		return out, nil
-	}
+// failure notes that the guest failed, and gives what the call ends with: nil
+// where it goes on.
+func (j *judged) failure(ctx context.Context, stage core.Stage, err error) error {
 	j.failed = true
-	if j.passed = j.conn.forgives(ctx, m.Route.Stage, err); j.passed {
-		return m, nil
+	if j.passed = j.conn.forgives(ctx, stage, err); j.passed {
+		return nil
 	}
-	return m, err
+	return err
 }
 
 // Done gives the guest back.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -157,7 +158,7 @@ func (v *proxyVM) getMapValue(ctx context.Context, p params) status {
 
 // addMapValue, replaceMapValue and removeMapValue alter one field.
 func (v *proxyVM) addMapValue(_ context.Context, p params) status {
-	return v.edit(p, func(h http.Header, name, value string) { h[name] = append(h[name], value) })
+	return v.edit(p, func(h http.Header, name, value string) { h[name] = append(slices.Clip(h[name]), value) })
 }
 
 func (v *proxyVM) replaceMapValue(_ context.Context, p params) status {
@@ -265,7 +266,7 @@ func (v *proxyVM) setMapPairs(_ context.Context, p params) status {
 		if f.locked(fieldName([]byte(e.name))) && !strings.EqualFold(e.name, "host") {
 			continue // it stays what it was
 		}
-		if st := v.put(f, kind, e, func(h http.Header, name, value string) { h[name] = append(h[name], value) }); st != statusOK {
+		if st := v.put(f, kind, e, func(h http.Header, name, value string) { h[name] = append(slices.Clip(h[name]), value) }); st != statusOK {
 			return st
 		}
 	}

@@ -22,7 +22,7 @@ type visit struct {
 	turns  turns
 	budget budget
 	state  int
-	x      exchange
+	x      *exchange // the guest's; nil before and after the visit
 }
 
 // Request shows the request of m. The guest is given back at once where it
@@ -32,10 +32,11 @@ func (v *visit) Request(ctx context.Context, m core.Message) (core.Message, erro
 		return m, core.Errorf(core.Internal, "a visit shows one request")
 	}
 	v.conn.calls.Add(1)
+	v.x = &v.guest.exchange
 	v.x.begin(v.guest, &m)
 	var next bool
 	err := v.run(ctx, func(ctx context.Context) (err error) {
-		next, err = v.turns.request(ctx, &v.x)
+		next, err = v.turns.request(ctx, v.x)
 		return err
 	})
 	if err != nil {
@@ -43,7 +44,7 @@ func (v *visit) Request(ctx context.Context, m core.Message) (core.Message, erro
 		return m, err
 	}
 	if !next {
-		v.over(ctx)
+		defer v.over(ctx)
 		return v.x.answer(), nil
 	}
 	v.state = visitOpen
@@ -59,7 +60,7 @@ func (v *visit) Response(ctx context.Context, m core.Message) (core.Message, err
 	v.x.msg = m
 	v.x.respond(m.Response)
 	err := v.run(ctx, func(ctx context.Context) error {
-		return v.turns.response(ctx, &v.x, false)
+		return v.turns.response(ctx, v.x, false)
 	})
 	if err != nil {
 		return m, err
@@ -81,7 +82,7 @@ func (v *visit) last(ctx context.Context) (err error) {
 		ctx = context.WithoutCancel(ctx)
 		v.x.respond(&core.Response{Status: http.StatusServiceUnavailable})
 		err = v.run(ctx, func(ctx context.Context) error {
-			return v.turns.response(ctx, &v.x, true)
+			return v.turns.response(ctx, v.x, true)
 		})
 	}
 	v.over(ctx)
@@ -106,6 +107,7 @@ func (v *visit) over(ctx context.Context) {
 	if v.state == visitOver {
 		return
 	}
-	v.state = visitOver
+	v.state, v.x = visitOver, nil
+	v.guest.exchange = exchange{} // it holds on to nothing of the call
 	v.conn.pool.release(ctx, v.guest)
 }

@@ -76,6 +76,8 @@ type call struct {
 	claim  *core.Claim // of the authenticate stage, until it is resolved
 	plain  bool        // the request asks for codings only that can be undone
 	quiet  bool        // is explained, not led: nothing is told to a trace
+	ended  time.Time   // of the last visit
+	lately time.Time   // when the next one begins, if nothing takes time before it
 }
 
 // Serve leads a message to its answer. The caller writes the answer, closes

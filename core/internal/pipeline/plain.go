@@ -1,6 +1,10 @@
 package pipeline
 
-import "github.com/annex-gateway/annex/core/internal/coding"
+import (
+	"time"
+
+	"github.com/annex-gateway/annex/core/internal/coding"
+)
 
 // askPlain makes the request ask for no coding of the answer that cannot be
 // undone here, if there is somebody who might look at the answer.
@@ -17,6 +21,7 @@ func (c *call) decode() error {
 	if !c.msg.Response.Header.Has("Content-Encoding") {
 		return nil
 	}
+	c.lately = time.Time{}
 	r, err := coding.Decoded(*c.msg.Response, 0)
 	if err != nil {
 		return err

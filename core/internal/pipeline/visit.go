@@ -124,14 +124,20 @@ func (p *Pipeline) unwind(ctx context.Context, c *call) error {
 			return err
 		}
 		c.replaceResponse(out, id)
+		c.lately = c.ended
 	}
+	c.lately = time.Time{}
 	return nil
 }
 
 // do is the only exit of the house. Here the time limit of a visit runs,
 // panics end, and the id and the caller are put back.
 func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(context.Context, core.Message) (core.Message, error), streaming bool) (out core.Message, err error) { //nolint:contextcheck // a limit is made of ctx
-	begun, in, visit, bound := time.Now(), frozen(c.msg), ctx, (*limited)(nil)
+	begun := c.lately
+	if c.lately = (time.Time{}); begun.IsZero() {
+		begun = time.Now()
+	}
+	in, visit, bound := frozen(c.msg), ctx, (*limited)(nil)
 	if p.opts.Observer != nil {
 		ctx, in.Request.Header = p.opts.Observer.BeginVisit(ctx, core.Event{System: system, Filter: in.Route.FilterID}, in.Request.Header)
 		visit = ctx
@@ -145,7 +151,7 @@ func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(contex
 			err = core.WrapError(core.BadUpstream, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "the system that should answer this call failed")
 		}
 		now := time.Now()
-		if bound != nil {
+		if c.ended = now; bound != nil {
 			bound.end(now)
 		}
 		e := core.Event{Step: c.step(system), System: system, Filter: c.msg.Route.FilterID, Took: now.Sub(begun), Err: err}
