@@ -144,16 +144,27 @@ func (v *proxyVM) getMapValue(ctx context.Context, p params) status {
 	if name == "host" && p.u32(0) == mapRequest {
 		name = ":authority"
 	}
-	var values []string
+	values := v.active.fieldOf(pairs, p.u32(0), name)
+	if values == nil {
+		return statusNotFound
+	}
+	return v.give(ctx, []byte(strings.Join(values, ",")), p.u32(3), p.u32(4))
+}
+
+// fieldOf gives the values of a field in lower case; s is nil beside the calls.
+func (s *proxyCall) fieldOf(pairs []pair, kind uint32, name string) (values []string) {
 	for _, e := range pairs {
 		if e.name == name {
 			values = append(values, e.value)
 		}
 	}
-	if values == nil {
-		return statusNotFound
+	if s == nil || kind != mapRequest || values != nil {
+		return values
 	}
-	return v.give(ctx, []byte(strings.Join(values, ",")), p.u32(3), p.u32(4))
+	if known := origin(s.x.msg.Request, fieldName([]byte(name))); known != "" {
+		return []string{known}
+	}
+	return nil
 }
 
 // addMapValue, replaceMapValue and removeMapValue alter one field.

@@ -193,12 +193,7 @@ func (s *proxyCall) fieldProperty(name string) ([]byte, bool) {
 		if rest == "" {
 			return encodePairs(s.pairs(f, kind)), true
 		}
-		var values []string
-		for _, e := range s.pairs(f, kind) {
-			if e.name == strings.ToLower(rest[1:]) {
-				values = append(values, e.value)
-			}
-		}
+		values := s.fieldOf(s.pairs(f, kind), kind, strings.ToLower(rest[1:]))
 		return []byte(strings.Join(values, ",")), values != nil
 	}
 	return nil, false

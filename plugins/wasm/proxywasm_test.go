@@ -86,10 +86,11 @@ func TestPropertiesOfACall(t *testing.T) {
 	_, c := proxyGuest(t, Options{}, core.WASMSettings{RootID: "root"})
 	m := testMessage(nil, "X-Test", "properties", "User-Agent", "tests", "X-Names",
 		"source.address,source.port,destination.address,request.protocol,request.path,request.url_path,request.query,request.method,request.host,"+
-			"request.id,x_request_id,request.headers.user-agent,request.useragent,response.code,plugin_name,plugin_root_id,cluster_name,route_name,connection.mtls,my.own,nothing")
+			"request.id,x_request_id,request.headers.user-agent,request.headers.x-forwarded-for,request.headers.x-forwarded-proto,request.useragent,response.code,plugin_name,plugin_root_id,cluster_name,route_name,connection.mtls,my.own,nothing")
 	m.Route.FilterID = "f1"
 	_, _, body := carry(t, c, m, nil)
-	want := `source.address=0 "192.0.2.7:4321"
+	want := `https by 192.0.2.7
+source.address=0 "192.0.2.7:4321"
 source.port=0 "\xe1\x10\x00\x00\x00\x00\x00\x00"
 destination.address=1 ""
 request.protocol=0 "HTTP/2"
@@ -101,6 +102,8 @@ request.host=0 "gateway:8443"
 request.id=0 "call-1"
 x_request_id=0 "call-1"
 request.headers.user-agent=0 "tests"
+request.headers.x-forwarded-for=0 "192.0.2.7"
+request.headers.x-forwarded-proto=0 "https"
 request.useragent=0 "tests"
 response.code=1 ""
 plugin_name=0 "guest"

@@ -166,6 +166,7 @@ var tests = map[string]func(id, n, end uint32) uint32{
 	"properties": func(uint32, uint32, uint32) uint32 {
 		var b strings.Builder
 		proxySetProperty("my\x00own", "mine")
+		fmt.Fprintf(&b, "%s by %s\n", value(request, "X-Forwarded-Proto"), value(request, "x-real-ip"))
 		for _, name := range strings.Split(value(request, "x-names"), ",") {
 			v, status := property(strings.ReplaceAll(name, ".", "\x00"))
 			fmt.Fprintf(&b, "%s=%d %q\n", name, status, v)
