@@ -86,7 +86,7 @@ func (f *fleet) start(ctx context.Context) (*proxyVM, error) {
 	v.further = f.started
 	f.mu.Unlock()
 	if err := v.boot(ctx); err != nil {
-		return nil, f.bootError(ctx, err)
+		return nil, v.bootError(ctx, err)
 	}
 	if !f.adopt(v) {
 		v.close(ctx)
@@ -128,17 +128,17 @@ func (f *fleet) note(err error) {
 }
 
 // bootError is written for the author of the plugin.
-func (f *fleet) bootError(ctx context.Context, err error) error {
+func (v *proxyVM) bootError(ctx context.Context, err error) error {
 	var no *refusal
 	switch {
 	case errors.As(err, &no):
-		return core.WrapError(core.Invalid, err, "%s: look at its log, and at the configuration", no)
+		return core.WrapError(core.Invalid, err, "%s%s", no, v.guest.words())
 	case errors.Is(err, errOverTime):
-		return core.WrapError(core.Invalid, err, "the plugin did not start within %s: raise startMs", f.pool.set.start)
+		return core.WrapError(core.Invalid, err, "the plugin did not start within %s: raise startMs", v.guest.pool.set.start)
 	case errors.Is(err, errClosing), ctx.Err() != nil:
 		return core.WrapError(core.Unavailable, err, "the plugin was not started")
 	}
-	return core.WrapError(core.Invalid, err, "the plugin does not start: %s", firstLine(err))
+	return core.WrapError(core.Invalid, err, "the plugin does not start: %s%s", firstLine(err), v.guest.words())
 }
 
 // more starts a guest beside the calls. The caller holds the lock.

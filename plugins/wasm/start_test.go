@@ -72,6 +72,19 @@ func untilClock(clock, local int, d time.Duration) []byte {
 		[]byte{0x03, 0x40}, now, get(local), []byte{0x54, 0x0d, 0x00, 0x0b})
 }
 
+func TestAPluginThatRefusesToStartSaysWhy(t *testing.T) {
+	f := newFixture(t, Options{})
+	imports := proxyImports()
+	for name, last := range map[string][]byte{"gives 0": constant(0), "unreachable": trapNow()} {
+		module := proxyModule("proxy_abi_version_0_2_1", imports, map[int]string{0: "the rules cannot be read"},
+			testFunc{export: "proxy_on_configure", sig: "ii:i", body: cat(env(imports, "proxy_log", 5, 0, 24), drop(), last)})
+		err := f.kind.Check(t.Context(), f.system(module, core.WASMSettings{}))
+		if got := core.ErrorMessage(err); core.ErrorCode(err) != core.Invalid || !strings.Contains(got, name) || !strings.Contains(got, "it says: the rules cannot be read") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestAGuestThatLacksMemorySaysSo(t *testing.T) {
 	f := newFixture(t, Options{})
 	grow := cat(constant(100), []byte{0x40, 0x00}, constant(0), []byte{0x4e, 0x04, 0x40, 0x05}, trapNow(), []byte{0x0b})
