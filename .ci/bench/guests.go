@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -55,22 +58,31 @@ func (b *bench) guests(ctx context.Context) error {
 	versus("Guests through the whole gateway, against the same handlers in a Go server", pairs)
 	compare("WASM over plain HTTP, metered", subjects, subjects[0], subjects[1])
 	for ; len(ours) <= len(subjects)-1; subjects = subjects[len(ours):] {
-		first, last := subjects[1], subjects[len(chains())]
-		fmt.Printf("\nA header filter more costs %.1f µs of CPU (%s).\n", (median(last.cpus)-median(first.cpus))/float64(chains()[len(chains())-1]), last.name)
+		for _, last := range []*subject{subjects[len(chains())], subjects[len(chains())+1]} {
+			if last.missing == "" {
+				fmt.Printf("\nA header filter more costs %.1f µs of CPU (%s).\n", (median(last.cpus)-median(subjects[1].cpus))/float64(longest()), last.name)
+			}
+		}
 	}
 	return nil
 }
 
+func longest() int { return slices.Max(chains()) }
+
 // chained registers the chains with the gateway of a stage.
 func (b *bench) chained(ctx context.Context, s *stage, mark string) (subjects []*subject, err error) {
-	all := []string{"/api/bench/empty", "/api/bench/body"}
+	all := []string{"/api/bench/empty", "/api/bench/body", "/api/bench/c"}
 	for _, n := range chains() {
 		all = append(all, chain(n))
 	}
 	if err := b.wasm(ctx, s, "answer", "answer", 0, all...); err != nil {
 		return nil, err
 	}
-	for i := range chains()[len(chains())-1] {
+	inC, err := b.filtersInC(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for i := range longest() {
 		var in []string
 		for _, n := range chains() {
 			if n > i {
@@ -89,7 +101,37 @@ func (b *bench) chained(ctx context.Context, s *stage, mark string) (subjects []
 	for _, n := range chains() {
 		subjects = append(subjects, s.house.asked(fmt.Sprintf("%sa guest answers, %d header filters before it", mark, n), chain(n), false))
 	}
+	c := s.house.asked(fmt.Sprintf("%sa guest answers, %d header filters in C before it", mark, longest()), "/api/bench/c", false)
+	if !inC {
+		c.missing = "clang is not installed"
+	}
+	subjects = append(subjects, c)
 	subjects = append(subjects, s.house.asked(mark+"a guest answers, an empty filter before it", "/api/bench/empty", false),
 		s.house.asked(mark+"a guest answers, a filter rewrites its body", "/api/bench/body", false))
 	return subjects, s.house.answered(ctx, all...)
+}
+
+// filtersInC registers a chain of filters that are not in Go, if there is a
+// compiler for them.
+func (b *bench) filtersInC(ctx context.Context, s *stage) (bool, error) {
+	clang, err := exec.LookPath("clang")
+	if err != nil {
+		return false, nil //nolint:nilerr // then there are none
+	}
+	file := filepath.Join(b.work, "filter.wasm")
+	//nolint:gosec // the file is in our own directory
+	c := exec.CommandContext(ctx, clang, "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-o", file, ".ci/bench/work/filter.c")
+	if out, err := c.CombinedOutput(); err != nil {
+		return false, fmt.Errorf("the filter in C does not build: %w\n%s", err, out)
+	}
+	module, err := s.house.module(ctx, file)
+	if err != nil {
+		return false, err
+	}
+	for i := range longest() {
+		if err := b.extension(ctx, s, module, fmt.Sprint("c", i), "", 50, "/api/bench/c"); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }

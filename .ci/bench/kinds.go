@@ -171,8 +171,13 @@ func (b *bench) wasm(ctx context.Context, s *stage, name, role string, priority 
 			return err
 		}
 	}
+	return b.extension(ctx, s, s.module, name, role, priority, paths...)
+}
+
+// extension registers a module with its paths.
+func (b *bench) extension(ctx context.Context, s *stage, module, name, role string, priority int, paths ...string) error {
 	id, err := s.house.service(ctx, name, map[string]any{
-		"kind": "wasm", "priority": priority, "wasm": map[string]any{"module": s.module, "config": role, "deadlineMs": 5000},
+		"kind": "wasm", "priority": priority, "wasm": map[string]any{"module": module, "config": role, "deadlineMs": 5000},
 	})
 	if err != nil {
 		return err
