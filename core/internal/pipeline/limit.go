@@ -60,7 +60,7 @@ func (l *limited) endedBy(now time.Time) error {
 		l.err = l.timed.Err()
 	case l.Context.Err() != nil:
 		l.err = l.Context.Err()
-	case now.IsZero() && !time.Now().Before(l.deadline), !now.Before(l.deadline):
+	case now.IsZero() && time.Until(l.deadline) <= 0, !now.Before(l.deadline):
 		l.err = context.DeadlineExceeded
 	}
 	return l.err

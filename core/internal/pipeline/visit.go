@@ -135,7 +135,7 @@ func (p *Pipeline) unwind(ctx context.Context, c *call) error {
 func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(context.Context, core.Message) (core.Message, error), streaming bool) (out core.Message, err error) { //nolint:contextcheck // a limit is made of ctx
 	begun := c.lately
 	if c.lately = (time.Time{}); begun.IsZero() {
-		begun = time.Now()
+		begun = p.now()
 	}
 	in, visit, bound := frozen(c.msg), ctx, (*limited)(nil)
 	if p.opts.Observer != nil {
@@ -150,7 +150,7 @@ func (p *Pipeline) do(ctx context.Context, c *call, system string, f func(contex
 		if v := recover(); v != nil {
 			err = core.WrapError(core.BadUpstream, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "the system that should answer this call failed")
 		}
-		now := time.Now()
+		now := p.now()
 		if c.ended = now; bound != nil {
 			bound.end(now)
 		}
