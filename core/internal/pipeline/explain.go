@@ -34,6 +34,9 @@ func (p *Pipeline) Explain(ctx context.Context, q core.ExplainQuery) core.Explan
 		stops := e.view.ByContentType(core.OnResponse, q.ContentType)
 		x.Response = append(x.Response, placesOf(stops[:min(len(stops), p.opts.MaxChain)], core.OnResponse)...)
 	}
+	if stops, err := e.view.ByURL(core.OnLog, e.place.scope, e.place.rest); err == nil {
+		x.Response = append(x.Response, placesOf(stops, core.OnLog)...)
+	}
 	return e.found
 }
 

@@ -49,6 +49,7 @@ type Pipeline struct {
 	native   core.Conn
 	opts     Options
 	made     time.Time
+	telling  chan struct{} // full when enough calls are told to the log stage
 }
 
 // now is what time.Now gives, for half the price: of the clock on the wall it
@@ -67,7 +68,9 @@ func New(l *live.Live, identity Identifier, native core.Conn, opts Options) *Pip
 	if opts.Reserved == nil {
 		opts.Reserved = func(string) bool { return false }
 	}
-	return &Pipeline{live: l, identity: identity, native: native, opts: opts, made: time.Now()}
+	return &Pipeline{
+		live: l, identity: identity, native: native, opts: opts, made: time.Now(), telling: make(chan struct{}, maxTelling),
+	}
 }
 
 // call is one message on its way. It belongs to one goroutine.
@@ -89,15 +92,22 @@ type call struct {
 // its body, and then calls done, whether or not there was an error.
 func (p *Pipeline) Serve(ctx context.Context, m core.Message) (answer core.Message, done func(), err error) {
 	c := &call{view: p.live.View(), msg: m}
+	done = c.finish
+	if c.view.Logs() {
+		done = func() {
+			c.finish()
+			p.tell(ctx, c)
+		}
+	}
 	for _, step := range []func(context.Context, *call) error{
 		p.authenticate, p.match, p.authorize, p.dispatch, p.respond,
 	} {
 		if err := step(ctx, c); err != nil {
 			discard(c.msg.Response)
-			return c.msg, c.finish, err
+			return c.msg, done, err
 		}
 	}
-	return c.msg, c.finish, nil
+	return c.msg, done, nil
 }
 
 // finish is the one exit: it lets go, in reverse order, of everything that
