@@ -46,6 +46,37 @@ func nested(n int, op byte) []byte {
 
 func flat(n int, op byte) []byte { return body(bytes.Repeat([]byte{op, 0x40, 0x0b}, n)...) }
 
+// TestNothingThatIsLearnedHoldsTheFile: who keeps what was learned about a
+// module of 25 MB keeps little.
+func TestNothingThatIsLearnedHoldsTheFile(t *testing.T) {
+	freed := make(chan struct{})
+	learn := func() *Module {
+		b := module(section(1, []byte{2, 0x60, 1, 0x7f, 0, 0x60, 0, 0}), section(2, []byte{1, 1, 'm', 1, 'n', 0, 0}),
+			section(3, []byte{1, 1}), section(7, []byte{1, 1, 'e', 0, 1}), code(body()))
+		runtime.AddCleanup(&b[0], func(c chan struct{}) { close(c) }, freed)
+		m, err := Read(b, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	m := learn()
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-freed:
+			if len(m.Imports) != 1 || len(m.Imports[0].Signature.Params) != 1 || len(m.Exports) != 1 {
+				t.Errorf("got %+v", m)
+			}
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+	t.Error("the file is still held")
+	runtime.KeepAlive(m)
+}
+
 func TestReadAccepts(t *testing.T) {
 	for _, tc := range []struct {
 		name string

@@ -1,5 +1,7 @@
 package inspect
 
+import "bytes"
+
 // signature reads a function type.
 func (p *parser) signature(s *reader) {
 	if form := s.byte(); form != 0x60 {
@@ -8,7 +10,8 @@ func (p *parser) signature(s *reader) {
 	}
 	params := s.bytes(s.count("parameters of a function", p.limits.Params))
 	results := s.bytes(s.count("results of a function", p.limits.Params))
-	p.types = append(p.types, Signature{Params: params, Results: results})
+	// Copies, so that they do not hold the whole module.
+	p.types = append(p.types, Signature{Params: bytes.Clone(params), Results: bytes.Clone(results)})
 }
 
 func (p *parser) typeAt(i uint32) Signature {
