@@ -90,6 +90,23 @@ func TestTheVersionsOfProxyWASM(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a header is the end where no body follows, whether or not the guest would look at one", func(t *testing.T) {
+		c := f.open(t, proxyModule("proxy_abi_version_0_2_1", imports, data,
+			testFunc{export: "proxy_on_request_headers", sig: "iii:i", body: cat(get(2), []byte{0x04, 0x40}, replace(0), []byte{0x0b}, constant(0))},
+			testFunc{export: "proxy_on_response_headers", sig: "iii:i", body: cat(get(2), []byte{0x04, 0x40}, replace(2), []byte{0x0b}, constant(0))}), core.WASMSettings{})
+		for _, tc := range []struct {
+			request, reply *core.Body
+			want           string
+		}{
+			{nil, core.BytesBody([]byte("x")), "true false"},
+			{streamOf("one"), nil, "false true"},
+		} {
+			passed, back, _ := carry(t, c, testMessage(tc.request), func(m core.Message) core.Message { return answered(m, 200, tc.reply) })
+			if got := fmt.Sprint(passed.Request.Header.Has("X-Guest"), back.Response.Header.Has("X-Guest")); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+		}
+	})
 	t.Run("0.2.100: 1 stops, and the body is shown", func(t *testing.T) {
 		c := f.open(t, proxyModule("proxy_abi_version_0_2_100", imports, data,
 			testFunc{export: "proxy_on_request_headers", sig: "iii:i", body: constant(1)},

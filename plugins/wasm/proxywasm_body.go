@@ -61,7 +61,8 @@ func (h *bodyHook) outlives(f func()) bool {
 
 // hook makes a hook for a body that the guest wants to see, or nil.
 func (s *proxyCall) hook(side int, src *core.Body) *bodyHook {
-	if src.Size() == 0 || !s.conn.fleet.bodies[side] || s.lone && side == requestSide {
+	s.empty[side] = src.Size() == 0 || s.lone && side == requestSide
+	if s.empty[side] || !s.conn.fleet.bodies[side] {
 		return nil
 	}
 	h := &bodyHook{

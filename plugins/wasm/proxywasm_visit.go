@@ -35,6 +35,7 @@ type proxyCall struct {
 	// What follows belongs to whoever has the guest's turn, but for the hooks,
 	// which are set before they are shared.
 	hooks      [2]*bodyHook
+	empty      [2]bool // there is no body
 	properties map[string][]byte
 	began      time.Time
 	replied    bool // the guest is shown its own answer
@@ -213,7 +214,7 @@ func (s *proxyCall) show(ctx context.Context, side int, hook *bodyHook, first fu
 			fields, name = &s.x.res, "proxy_on_response_headers"
 		}
 		n := len(s.pairs(fields, mapOf(side)))
-		action, err := s.ask(ctx, side, name, uint32(n), flagOf(hook == nil))
+		action, err := s.ask(ctx, side, name, uint32(n), flagOf(s.empty[side]))
 		if action == actionContinueFork && s.vm.abi == forkedABI {
 			action = actionContinue
 		}
