@@ -71,6 +71,7 @@ type testModule struct {
 	imports []string // "module name signature"
 	funcs   []testFunc
 	pages   int
+	table   int // entries of a table of functions; 0 for no table
 	maximum int // pages; 0 for none
 	data    map[int]string
 	hidden  bool // the memory is not exported
@@ -152,6 +153,9 @@ func (m testModule) bytes() []byte {
 	out = append(out, section(1, vec(types...))...)
 	out = append(out, section(2, vec(imports...))...)
 	out = append(out, section(3, vec(decls...))...)
+	if m.table > 0 {
+		out = append(out, section(4, vec(cat([]byte{0x70, 0}, leb(uint64(m.table)))))...)
+	}
 	out = append(out, section(5, vec(memory))...)
 	out = append(out, section(7, vec(exports...))...)
 	if startIndex >= 0 {

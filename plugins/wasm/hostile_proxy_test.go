@@ -62,13 +62,18 @@ func withTrailer(b *core.Body) *core.Body {
 
 // wholeCall takes a call with streaming bodies and trailers past a guest and
 // reads what comes of it. It gives the first error that the caller would see.
-func wholeCall(c *Conn) error {
+func wholeCall(c *Conn) error { return boundCall(c, hangGuard) }
+
+// boundCall is wholeCall by somebody who does not wait for long, as the road
+// does not.
+func boundCall(c *Conn, most time.Duration) error {
 	v, err := c.Begin(context.Background())
 	if err != nil {
 		return err
 	}
 	defer v.Done()
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
 	m, err := v.Request(ctx, testMessage(withTrailer(streamOf("one", "two"))))
 	if err != nil || m.Answered() {
 		return err

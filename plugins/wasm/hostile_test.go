@@ -71,16 +71,27 @@ func fanOut(n int) []testFunc {
 	return append(out, testFunc{})
 }
 
-func TestHostileGuestsAreStopped(t *testing.T) {
-	f := newFixture(t, Options{})
+// hostile is a guest that does harm on request, and what its caller reads.
+type hostile struct {
+	name   string
+	module testModule
+	want   string
+}
+
+const (
+	overTime = "ran over its time limit"
+	trapped  = "failed"
+	tooDeep  = "nests its calls too deep"
+)
+
+// hostileGuests are those of the http-wasm border that end by the sandbox.
+func hostileGuests() []hostile {
 	self := callFunc(len(allImports()) + 2)
 	bulk := func(n int, op ...byte) []byte { return cat(constant(0), constant(1), constant(int64(n)), op) }
-	const overTime, trapped, tooDeep = "ran over its time limit", "failed", "nests its calls too deep"
-	for _, tc := range []struct {
-		name   string
-		module testModule
-		want   string
-	}{
+	shout := loop(host("log", 0, 0, 4000))
+	withTable := hostileGuest(testFunc{body: loop([]byte{0xd0, 0x70}, constant(1), []byte{0xfc, 15, 0}, drop())})
+	withTable.table = 10
+	return []hostile{
 		{"an endless loop", hostileGuest(testFunc{body: forever()}), overTime},
 		{"an endless loop of loops", hostileGuest(testFunc{body: loop(loop(forever()))}), overTime},
 		{"2^60 calls without a loop", hostileGuest(fanOut(60)...), overTime},
@@ -91,8 +102,16 @@ func TestHostileGuestsAreStopped(t *testing.T) {
 		{"endless copies", hostileGuest(testFunc{body: loop(bulk(120<<10, 0xfc, 10, 0, 0))}), overTime},
 		{"memory that grows for ever", hostileGuest(testFunc{body: loop(constant(1), []byte{0x40, 0}, drop())}), overTime},
 		{"a loop over host calls", hostileGuest(testFunc{body: loop(host("log_enabled", 0), drop())}), overTime},
+		{"a loop over log lines", hostileGuest(testFunc{body: shout}), overTime},
+		{"a table that grows for ever", withTable, overTime},
+		{"a fill of 4 GiB", hostileGuest(testFunc{body: bulk(-1, 0xfc, 11, 0)}), trapped},
 		{"a trap", hostileGuest(testFunc{body: trapNow()}), trapped},
-	} {
+	}
+}
+
+func TestHostileGuestsAreStopped(t *testing.T) {
+	f := newFixture(t, Options{})
+	for _, tc := range hostileGuests() {
 		t.Run(tc.name, func(t *testing.T) {
 			c := f.open(t, tc.module.bytes(), core.WASMSettings{DeadlineMS: 100, Concurrency: 2, MemoryBytes: 32 << 20})
 			within(t, func() {

@@ -125,7 +125,7 @@ func TestWhatARegistrationTellsItsGuests(t *testing.T) {
 	})
 	_, _, body := carry(t, c, testMessage(nil, "X-Test", "properties", "X-Names",
 		"route_metadata.filter_metadata.envoy.filters.http.wasm.auth,route_name,plugin_vm_id"), nil)
-	if want := "route_metadata.filter_metadata.envoy.filters.http.wasm.auth=0 \"cookie\"\nroute_name=0 \"mine\"\nplugin_vm_id=0 \"vm\"\n"; body != want {
+	if want := "https by 192.0.2.7\nroute_metadata.filter_metadata.envoy.filters.http.wasm.auth=0 \"cookie\"\nroute_name=0 \"mine\"\nplugin_vm_id=0 \"vm\"\n"; body != want {
 		t.Errorf("properties: %s", body)
 	}
 	if _, _, body = carry(t, c, testMessage(nil, "X-Test", "environment"), nil); body != "COLOUR=blue" {
