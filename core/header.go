@@ -33,6 +33,13 @@ func (h Header) Get(name string) string { return h.fields.Get(name) }
 // Values returns a copy of all values of name.
 func (h Header) Values(name string) []string { return slices.Clone(h.fields.Values(name)) }
 
+// Peek returns the values of a field whose name is canonical already, without
+// a copy. They are not to be changed.
+func (h Header) Peek(canonical string) []string {
+	v := h.fields[canonical]
+	return v[:len(v):len(v)]
+}
+
 // Has reports whether there is a field of that name.
 func (h Header) Has(name string) bool {
 	_, ok := h.fields[textproto.CanonicalMIMEHeaderKey(name)]

@@ -72,7 +72,7 @@ func vary(h http.Header, req core.Request, resp core.Response) {
 	if extensionPage(req.Path) {
 		ours += ", Cookie"
 	}
-	if h["Vary"] == nil && !resp.Header.Has("Vary") {
+	if h["Vary"] == nil && resp.Header.Peek("Vary") == nil {
 		h["Vary"] = []string{ours}
 		return
 	}

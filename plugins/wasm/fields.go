@@ -88,10 +88,10 @@ func (f *fields) values(name string) []string {
 	case f.edit != nil:
 		return f.edit[name]
 	case f.cookie && name == "Cookie":
-		seen, _ := splitCookies(f.orig.Values(name))
+		seen, _ := splitCookies(f.orig.Peek(name))
 		return seen
 	}
-	return f.orig.Values(name)
+	return f.orig.Peek(name)
 }
 
 // change lets do alter what the guest sees of name. It reports whether the
@@ -134,7 +134,7 @@ func (f *fields) result() core.Header {
 	}
 	if f.cookie {
 		seen, _ := splitCookies(out["Cookie"])
-		_, kept := splitCookies(f.orig.Values("Cookie"))
+		_, kept := splitCookies(f.orig.Peek("Cookie"))
 		if len(kept) > 0 {
 			seen = append(seen, strings.Join(kept, "; "))
 		}

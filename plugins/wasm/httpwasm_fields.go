@@ -29,8 +29,10 @@ func (h *handler) getHeaderNames(p params) uint64 {
 func (h *handler) getHeaderValues(p params) uint64 {
 	kind, name := p.u32(0), h.fieldName(p, 1)
 	values := h.fields(kind, false).values(name)
-	if known := origin(h.x.msg.Request, name); kind == requestFields && known != "" && len(values) == 0 {
-		values = []string{known}
+	if kind == requestFields && len(values) == 0 {
+		if known := origin(h.x.msg.Request, name); known != "" {
+			values = []string{known}
+		}
 	}
 	return h.putList(p.u32(3), p.u32(4), values, same)
 }

@@ -100,11 +100,11 @@ func (m *Identity) holderAnd(ctx context.Context, token string) (c core.Caller, 
 func headerToken(h core.Header) (string, error) {
 	token := ""
 	for _, name := range [...]string{headerAuthorization, headerAccessToken, headerLegacy} {
-		values := h.Values(name)
+		values := h.Peek(name)
 		if len(values) == 0 {
 			continue
 		}
-		if len(values) > 1 && (name == headerAuthorization || len(slices.Compact(values)) > 1) {
+		if len(values) > 1 && (name == headerAuthorization || len(slices.Compact(slices.Clone(values))) > 1) {
 			return "", refuse(twoTokens)
 		}
 		t := values[0]

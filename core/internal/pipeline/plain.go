@@ -18,7 +18,7 @@ func (c *call) askPlain() {
 
 // decode undoes the coding of the answer, for whoever looks at it next.
 func (c *call) decode() error {
-	if !c.msg.Response.Header.Has("Content-Encoding") {
+	if c.msg.Response.Header.Peek("Content-Encoding") == nil {
 		return nil
 	}
 	c.lately = time.Time{}
