@@ -50,7 +50,7 @@ func launch(ctx context.Context, c *Conn, trial bool) (*fleet, error) {
 		most: min(p.set.concurrency, runtime.GOMAXPROCS(0)), line: newLine(), quit: make(chan struct{}),
 	}
 	f.bodies = looksAtBodies(p.mod.info)
-	f.leave = sync.OnceFunc(func() { p.kind.shared.leave(&p.set, f.common) })
+	f.leave = sync.OnceFunc(func() { p.kind.shared.leave(&p.set, f.common, p.kind.opts.Idle) })
 	f.common = f.shared
 	if trial {
 		f.shared = f.shared.trial()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 // shared is what guests have in common: data and queues, each of one machine.
 // A system has them for itself, unless its registration names a vmId: then all
 // systems of the same vendor that name one have them together. They last as
-// long as a registration of their machine stands as it is.
+// long as a registration of their machine stands.
 type shared struct {
 	limit int64 // bytes of data and queued items together
 
@@ -72,12 +73,19 @@ func (h *shared) join(vm string) {
 	h.users[vm]++
 }
 
-// leave ends what join began. With its last fleet, what a machine has is
-// dropped. It reports whether nobody is left.
-func (h *shared) leave(vm string) bool {
+// leave ends what join began.
+func (h *shared) leave(vm string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.users[vm]--; h.users[vm] > 0 {
+	h.users[vm]--
+}
+
+// drop gives up what a machine has, if nobody uses it. It reports whether
+// there is no machine left.
+func (h *shared) drop(vm string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.users[vm] > 0 {
 		return false
 	}
 	delete(h.users, vm)
@@ -252,15 +260,20 @@ func (b *sharedBook) join(set *settings, limit int64) *shared {
 	return h
 }
 
-func (b *sharedBook) leave(set *settings, h *shared) {
+// leave ends what join began. What the machine has stays for a while: a
+// registration that is replaced may be closed before its successor is there.
+func (b *sharedBook) leave(set *settings, h *shared, linger time.Duration) {
 	if set.vmID == "" {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if h.leave(set.machine()) && b.byVendor[set.vendor] == h {
-		delete(b.byVendor, set.vendor)
-	}
+	h.leave(set.machine())
+	time.AfterFunc(linger, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if h.drop(set.machine()) && b.byVendor[set.vendor] == h {
+			delete(b.byVendor, set.vendor)
+		}
+	})
 }
 
 // machine is the id of a plugin's machine.

@@ -23,7 +23,7 @@ func (f *fixture) openAs(t *testing.T, vendor, name string, set core.WASMSetting
 }
 
 func TestQueuesBetweenSystems(t *testing.T) {
-	f := newFixture(t, Options{CacheDir: cacheDir(t)})
+	f := newFixture(t, Options{CacheDir: cacheDir(t), Idle: time.Millisecond})
 	receiver := f.openAs(t, "acme", "receiver", core.WASMSettings{VMID: "receiver", Config: []byte(`"queue"`), Concurrency: 1})
 	send := func(c *Conn, vm, item string) string {
 		_, _, body := carry(t, c, testMessage(nil, "X-Test", "send", "X-Vm", vm, "X-Item", item), nil)
@@ -81,13 +81,13 @@ func TestQueuesBetweenSystems(t *testing.T) {
 		if err := receiver.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := send(sender, "receiver", "late"); got != "1 1" {
-			t.Errorf("got %s", got)
-		}
+		until("the queue is gone", func() bool { return send(sender, "receiver", "late") == "1 1" })
 		_ = sender.Close()
-		if n := len(f.kind.shared.byVendor); n != 1 {
-			t.Errorf("%d vendors share something, want the other one", n)
-		}
+		until("the vendor shares nothing any more", func() bool {
+			f.kind.shared.mu.Lock()
+			defer f.kind.shared.mu.Unlock()
+			return len(f.kind.shared.byVendor) == 1
+		})
 	})
 }
 
@@ -103,6 +103,14 @@ func TestSharedDataOfAMachine(t *testing.T) {
 	if a, b, c := keep(one, "k", "1"), keep(two, "k", "2"), keep(third, "k", "3"); a != "1 0" || b != "10 0" || c != "1 0" {
 		t.Errorf("got %q, %q and %q", a, b, c)
 	}
+	t.Run("it is there for who comes soon after", func(t *testing.T) {
+		if err := third.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := keep(f.openAs(t, "acme", "third", core.WASMSettings{VMID: "own"}), "k", "4"); got != "30 0" {
+			t.Errorf("got %q", got)
+		}
+	})
 	t.Run("what a further guest writes while it starts is there already", func(t *testing.T) {
 		c := f.openAs(t, "acme", "seeds", core.WASMSettings{VMConfig: []byte(`"seed"`), Concurrency: 2})
 		if got := keep(c, "seed", "grown"); got != "fresh0 0" {
