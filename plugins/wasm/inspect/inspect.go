@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+
+	"github.com/annex-gateway/annex/plugins/wasm/format"
 )
 
 // Sort is what an import or an export is.
@@ -85,15 +87,15 @@ func Read(b []byte, limits Limits) (*Module, error) {
 	}
 	p := &parser{limits: l, mod: &Module{}}
 	p.mod.Core = append(make([]byte, 0, len(b)), b[:headerSize]...)
-	r := &reader{b: b, pos: headerSize}
-	for !r.done() {
+	r := &format.Reader{B: b, Pos: headerSize}
+	for !r.Done() {
 		p.section(r)
 	}
-	if r.err == nil && p.bodies != len(p.funcTypes) {
-		r.fail("%d functions are declared and %d have a body", len(p.funcTypes), p.bodies)
+	if r.Err == nil && p.bodies != len(p.funcTypes) {
+		r.Fail("%d functions are declared and %d have a body", len(p.funcTypes), p.bodies)
 	}
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	return p.mod, nil
 }
@@ -136,37 +138,37 @@ func rank(id byte) int {
 	return order[id]
 }
 
-func (p *parser) section(r *reader) {
-	start := r.pos
-	id := r.byte()
-	s := r.sub(r.count("bytes of a section", p.limits.Bytes))
-	if r.err != nil || id == 0 {
+func (p *parser) section(r *format.Reader) {
+	start := r.Pos
+	id := r.Byte()
+	s := r.Sub(r.CountTo("bytes of a section", p.limits.Bytes))
+	if r.Err != nil || id == 0 {
 		return
 	}
 	switch k := rank(id); {
 	case k == 0:
-		r.fail("section %d is not known", id)
+		r.Fail("section %d is not known", id)
 		return
 	case k <= p.last:
-		r.fail("section %d stands twice or out of order", id)
+		r.Fail("section %d stands twice or out of order", id)
 		return
 	default:
 		p.last = k
 	}
 	p.content(id, s)
-	s.end(fmt.Sprintf("section %d", id))
-	r.err = s.err
-	p.mod.Core = append(p.mod.Core, r.b[start:r.pos]...)
+	s.End(fmt.Sprintf("section %d", id))
+	r.Err = s.Err
+	p.mod.Core = append(p.mod.Core, r.B[start:r.Pos]...)
 }
 
-func (p *parser) content(id byte, s *reader) {
+func (p *parser) content(id byte, s *format.Reader) {
 	switch id {
 	case 1:
 		p.list(s, "types", p.limits.Types, p.signature)
 	case 2:
 		p.list(s, "imports", p.limits.Imports, p.imports)
 	case 3:
-		p.list(s, "functions", p.limits.Functions, func(s *reader) { p.funcTypes = append(p.funcTypes, s.u32()) })
+		p.list(s, "functions", p.limits.Functions, func(s *format.Reader) { p.funcTypes = append(p.funcTypes, s.U32()) })
 		p.mod.Functions = len(p.funcTypes)
 	case 4:
 		p.list(s, "tables", p.limits.Tables, p.table)
@@ -177,7 +179,7 @@ func (p *parser) content(id byte, s *reader) {
 	case 7:
 		p.list(s, "exports", p.limits.Exports, p.export)
 	case 8, 12:
-		s.u32()
+		s.U32()
 	case 9:
 		p.list(s, "element segments", p.limits.Segments, p.element)
 	case 10:
@@ -187,8 +189,8 @@ func (p *parser) content(id byte, s *reader) {
 	}
 }
 
-func (p *parser) list(s *reader, what string, limit int, each func(*reader)) {
-	for n := s.count(what, limit); n > 0 && s.err == nil; n-- {
+func (p *parser) list(s *format.Reader, what string, limit int, each func(*format.Reader)) {
+	for n := s.CountTo(what, limit); n > 0 && s.Err == nil; n-- {
 		each(s)
 	}
 }

@@ -1,5 +1,7 @@
 package meter
 
+import "github.com/annex-gateway/annex/plugins/wasm/format"
+
 // region is the code of a function that one payment is for: all of it but the
 // loops inside, or all of a loop but the loops inside of that.
 type region struct {
@@ -67,7 +69,7 @@ type frame struct {
 // scanner reads one function body.
 type scanner struct {
 	m      *module
-	r      *reader
+	r      *format.Reader
 	f      *function
 	sig    signature
 	locals int // parameters included
@@ -76,20 +78,20 @@ type scanner struct {
 	plain  bool // so far nothing branches, loops or leaves
 }
 
-func (m *module) readCode(s *reader) []byte {
-	n := s.count("function bodies")
-	if own := len(m.funcs) - m.imported; n != own && s.err == nil {
-		s.fail("%d functions are declared and %d have a body", own, n)
+func (m *module) readCode(s *format.Reader) []byte {
+	n := s.Count("function bodies")
+	if own := len(m.funcs) - m.imported; n != own && s.Err == nil {
+		s.Fail("%d functions are declared and %d have a body", own, n)
 	}
 	bodies := make([]function, 0, n)
 	size := 0
-	for i := 0; i < n && s.err == nil; i++ {
-		r := s.sub(s.count("bytes of a function"))
+	for i := 0; i < n && s.Err == nil; i++ {
+		r := s.Sub(s.Count("bytes of a function"))
 		bodies = append(bodies, m.readBody(r, m.types[m.funcs[m.imported+i]]))
-		s.err = r.err
-		size += len(r.b)
+		s.Err = r.Err
+		size += len(r.B)
 	}
-	if s.err != nil {
+	if s.Err != nil {
 		return nil
 	}
 	m.settle(bodies)
@@ -102,69 +104,65 @@ func (m *module) readCode(s *reader) []byte {
 	return out
 }
 
-func (m *module) readBody(r *reader, sig signature) function {
-	f := function{code: r.b, regions: []region{{}}, results: sig.results, bounded: true}
+func (m *module) readBody(r *format.Reader, sig signature) function {
+	f := function{code: r.B, regions: []region{{}}, results: sig.results, bounded: true}
 	s := scanner{m: m, r: r, f: &f, sig: sig, plain: true}
 	s.readLocals()
 	s.frames = []frame{{arity: len(sig.results), results: len(sig.results)}}
 	s.charge(3 + int64(s.locals)/8 + max(0, int64(s.locals)-100)/2)
-	for r.err == nil && len(s.frames) > 0 {
+	for r.Err == nil && len(s.frames) > 0 {
 		s.instruction()
 	}
-	r.end("a function")
+	r.End("a function")
 	return f
 }
 
 func (s *scanner) readLocals() {
-	n := s.r.count("groups of locals")
+	n := s.r.Count("groups of locals")
 	s.f.ngroups = uint32(n)
-	start := s.r.pos
+	start := s.r.Pos
 	total := uint64(len(s.sig.params))
-	for ; n > 0 && s.r.err == nil; n-- {
-		total += uint64(s.r.u32())
-		s.r.byte()
+	for ; n > 0 && s.r.Err == nil; n-- {
+		total += uint64(s.r.U32())
+		s.r.Byte()
 		if total > maxLocals {
-			s.r.fail("a function has more than %d locals", maxLocals)
+			s.r.Fail("a function has more than %d locals", maxLocals)
 		}
 	}
 	s.locals = int(total)
-	s.f.groups, s.f.locals = s.r.b[start:s.r.pos], uint32(total)
-	s.f.begin = uint32(s.r.pos)
+	s.f.groups, s.f.locals = s.r.B[start:s.r.Pos], uint32(total)
+	s.f.begin = uint32(s.r.Pos)
 }
 
 func (s *scanner) charge(n int64) { s.f.regions[s.region].cost += n }
 
 // edit notes that what was read from at on changes.
 func (s *scanner) edit(at int, what change, arg uint32) {
-	s.f.edits = append(s.f.edits, edit{at: uint32(at), end: uint32(s.r.pos), what: what, arg: arg})
+	s.f.edits = append(s.f.edits, edit{at: uint32(at), end: uint32(s.r.Pos), what: what, arg: arg})
 }
 
 func (s *scanner) instruction() {
-	start := s.r.pos
-	op := s.r.byte()
+	start := s.r.Pos
+	op := s.r.Byte()
 	s.charge(weight(op))
-	switch shape := shapes[op]; shape {
-	case 'b':
+	switch shape := format.ShapeOf(op); shape {
+	case format.Block:
 		s.open(op)
-	case 'e':
+	case format.Else:
 		if !s.frames[len(s.frames)-1].isIf {
-			s.r.fail("an else without an if")
+			s.r.Fail("an else without an if")
 		}
 		s.frames[len(s.frames)-1].isIf = false
-	case 'n':
+	case format.End:
 		s.close()
-	case 'j', 't', 'r':
+	case format.Branch, format.Table, format.Leave:
 		s.leave(op, shape, start)
-	case 'c':
+	case format.Call:
 		s.call(op, start)
-	case 'k':
+	case format.CallBy:
 		s.callIndirect(op, start)
-	case 'x':
+	case format.Misc:
 		s.misc(start)
-	case 'v':
-		s.vector()
-	case '-':
-		s.r.fail("instruction 0x%x is not known, or belongs to a feature that is not run", op)
 	default:
 		s.operand(op, shape, start)
 	}
@@ -172,10 +170,10 @@ func (s *scanner) instruction() {
 
 // blockType gives how many values a block takes and leaves.
 func (s *scanner) blockType() (params, results int) {
-	t := s.r.s33()
+	t := s.r.S33()
 	switch {
 	case t >= int64(len(s.m.types)):
-		s.r.fail("type %d of a block is not declared", t)
+		s.r.Fail("type %d of a block is not declared", t)
 	case t >= 0:
 		return len(s.m.types[t].params), len(s.m.types[t].results)
 	case t != blockEmpty-0x80:
@@ -196,7 +194,7 @@ func (s *scanner) open(op byte) {
 			s.f.first = f.region
 		}
 		s.charge(1)
-		s.edit(s.r.pos, payForLoop, uint32(f.region))
+		s.edit(s.r.Pos, payForLoop, uint32(f.region))
 	}
 	s.plain = s.plain && op == opBlock
 	s.frames = append(s.frames, f)
@@ -215,7 +213,7 @@ func (s *scanner) close() {
 // along.
 func (s *scanner) label(depth uint32) int {
 	if uint64(depth) >= uint64(len(s.frames)) {
-		s.r.fail("a branch goes to label %d and there are %d", depth, len(s.frames))
+		s.r.Fail("a branch goes to label %d and there are %d", depth, len(s.frames))
 		return 0
 	}
 	f := s.frames[len(s.frames)-1-int(depth)]
@@ -226,17 +224,17 @@ func (s *scanner) label(depth uint32) int {
 	return f.arity
 }
 
-func (s *scanner) leave(op, shape byte, start int) {
+func (s *scanner) leave(op byte, shape format.Shape, start int) {
 	s.plain = false
 	arity := 0
 	switch shape {
-	case 'j':
-		arity = s.label(s.r.u32())
-	case 't':
-		for n := s.r.count("branches of a table"); n >= 0 && s.r.err == nil; n-- {
-			arity = max(arity, s.label(s.r.u32()))
+	case format.Branch:
+		arity = s.label(s.r.U32())
+	case format.Table:
+		for n := s.r.Count("branches of a table"); n >= 0 && s.r.Err == nil; n-- {
+			arity = max(arity, s.label(s.r.U32()))
 		}
-	case 'r':
+	case format.Leave:
 		if op == opReturn {
 			arity = len(s.sig.results)
 			s.edit(start, goesBack, uint32(len(s.frames)-1))
@@ -246,9 +244,9 @@ func (s *scanner) leave(op, shape byte, start int) {
 }
 
 func (s *scanner) call(op byte, start int) {
-	at := s.r.pos
+	at := s.r.Pos
 	f := s.m.function(s.r)
-	if s.r.err != nil {
+	if s.r.Err != nil {
 		return
 	}
 	s.calls()
@@ -259,7 +257,7 @@ func (s *scanner) call(op byte, start int) {
 	}
 	s.edit(at, renumber, f)
 	if tail && stacked(sig) > 0 {
-		s.edit(s.r.pos, tailCalled, uint32(len(s.frames)-1))
+		s.edit(s.r.Pos, tailCalled, uint32(len(s.frames)-1))
 	}
 	s.m.tails = s.m.tails || tail
 	s.charge(int64(len(sig.params) + len(sig.results)))
@@ -280,10 +278,10 @@ func (s *scanner) calls() {
 }
 
 func (s *scanner) callIndirect(op byte, start int) {
-	at := s.r.pos
+	at := s.r.Pos
 	t := s.m.typeIndex(s.r)
-	s.r.u32()
-	if s.r.err != nil {
+	s.r.U32()
+	if s.r.Err != nil {
 		return
 	}
 	s.calls()
@@ -293,7 +291,7 @@ func (s *scanner) callIndirect(op byte, start int) {
 		s.m.tails = true
 		s.f.edits = append(s.f.edits, edit{at: uint32(start), end: uint32(at), what: tailCall, arg: stacked(sig)})
 		if stacked(sig) > 0 {
-			s.edit(s.r.pos, tailCalled, uint32(len(s.frames)-1))
+			s.edit(s.r.Pos, tailCalled, uint32(len(s.frames)-1))
 		}
 	}
 	s.f.reaches = true
@@ -302,23 +300,9 @@ func (s *scanner) callIndirect(op byte, start int) {
 }
 
 func (s *scanner) misc(start int) {
-	sub := s.r.u32()
-	if s.r.err == nil && sub >= uint32(len(miscShapes)/2) {
-		s.r.fail("instruction 0xfc %d is not known", sub)
+	if sub, index := s.r.MiscIndices(); s.r.Err == nil {
+		s.bulk(start, uint16(baseMisc+sub), index)
 	}
-	if s.r.err != nil {
-		return
-	}
-	var index [2]uint32
-	for i, shape := range []byte(miscShapes[2*sub : 2*sub+2]) {
-		if shape != ' ' && shape != '.' {
-			index[i] = s.r.u32()
-		}
-		if shape == 'z' && index[i] != 0 {
-			s.r.fail("memory %d is used and there can be one", index[i])
-		}
-	}
-	s.bulk(start, uint16(baseMisc+sub), index)
 }
 
 // bulk lets a helper do an instruction that runs by length.
@@ -333,63 +317,27 @@ func (s *scanner) bulk(start int, op uint16, index [2]uint32) {
 	s.edit(start, callsHelper, uint32(h))
 }
 
-func (s *scanner) vector() {
-	sub := s.r.u32()
-	switch vectorShape(sub) {
-	case 'm':
-		s.memoryOperand()
-	case 'o':
-		s.memoryOperand()
-		s.r.byte()
-	case 'a':
-		s.r.byte()
-	case 'w':
-		s.r.bytes(16)
-	case '-':
-		s.r.fail("instruction 0xfd %d is not known, or belongs to a feature that is not run", sub)
-	}
-}
-
-func (s *scanner) memoryOperand() {
-	if align := s.r.u32(); align > 31 {
-		s.r.fail("a memory operand of form %d (a second memory) is not run", align)
-	}
-	s.r.u32()
-}
-
 // operand reads what follows an instruction that control just passes.
-func (s *scanner) operand(op, shape byte, start int) {
+func (s *scanner) operand(op byte, shape format.Shape, start int) {
 	switch shape {
-	case 'l':
+	case format.Local:
 		within(s.r, "local", s.locals)
-	case 'g':
+	case format.Global:
 		s.m.global(s.r)
-	case 'f':
-		at := s.r.pos
+	case format.Func:
+		at := s.r.Pos
 		s.edit(at, renumber, s.m.function(s.r))
-		s.f.edits[len(s.f.edits)-1].end = uint32(s.r.pos)
-	case 'y':
-		s.r.u32()
-	case 'z':
-		if n := s.r.byte(); n != 0 {
-			s.r.fail("memory %d is used and there can be one", n)
+		s.f.edits[len(s.f.edits)-1].end = uint32(s.r.Pos)
+	case format.Memory:
+		if n := s.r.Byte(); n != 0 {
+			s.r.Fail("memory %d is used and there can be one", n)
 		}
 		if op == opMemoryGrow {
 			s.bulk(start, opMemoryGrow, [2]uint32{})
 		}
-	case 'm':
-		s.memoryOperand()
-	case 's':
-		s.r.bytes(s.r.count("types of a select"))
-	case 'i':
-		s.r.skipLEB(5)
-	case 'd':
-		s.r.skipLEB(10)
-	case '4':
-		s.r.bytes(4)
-	case '8':
-		s.r.bytes(8)
-	case 'h':
-		s.r.byte()
+	default:
+		if !s.r.Operands(shape) {
+			s.r.Fail("instruction 0x%x is not known, or belongs to a feature that is not run", op)
+		}
 	}
 }

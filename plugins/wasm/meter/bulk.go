@@ -1,5 +1,7 @@
 package meter
 
+import "github.com/annex-gateway/annex/plugins/wasm/format"
+
 // Instructions that run by length become calls of helper functions, which pay
 // by length and cut what is large into pieces.
 
@@ -33,7 +35,7 @@ type helpers struct {
 }
 
 // get gives the helper that does an instruction, where one is needed.
-func (h *helpers) get(m *module, r *reader, k helperKey) (int, bool) {
+func (h *helpers) get(m *module, r *format.Reader, k helperKey) (int, bool) {
 	if i, ok := h.index[k]; ok {
 		return i, true
 	}
@@ -46,7 +48,7 @@ func (h *helpers) get(m *module, r *reader, k helperKey) (int, bool) {
 		sig = a.memoryFill()
 	case opMemoryInit:
 		if uint64(k.a) >= uint64(len(m.dataLens)) {
-			r.fail("data segment %d is used and there are %d", k.a, len(m.dataLens))
+			r.Fail("data segment %d is used and there are %d", k.a, len(m.dataLens))
 			return 0, false
 		}
 		sig = a.memoryInit(k.a)
@@ -56,7 +58,7 @@ func (h *helpers) get(m *module, r *reader, k helperKey) (int, bool) {
 		sig = a.tableMove(k.op, k.a, k.b)
 	case opTableFill, opTableGrow:
 		if uint64(k.a) >= uint64(len(m.tables)) {
-			r.fail("table %d is used and there are %d", k.a, len(m.tables))
+			r.Fail("table %d is used and there are %d", k.a, len(m.tables))
 			return 0, false
 		}
 		if k.op == opTableFill {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/annex-gateway/annex/plugins/wasm/format"
 )
 
 func cat(parts ...[]byte) []byte {
@@ -289,11 +291,11 @@ func FuzzRewrite(f *testing.F) {
 // module.
 func withoutCustom(b []byte) []byte {
 	m := &module{}
-	m.split(&reader{b: b, pos: 8})
+	m.split(&format.Reader{B: b, Pos: 8})
 	out := mod()
 	for _, id := range order() {
 		if s := m.sections[id]; s != nil {
-			out = appendSized(append(out, id), s.b)
+			out = appendSized(append(out, id), s.B)
 		}
 	}
 	return out

@@ -3,6 +3,8 @@ package meter
 import (
 	"bytes"
 	"errors"
+
+	"github.com/annex-gateway/annex/plugins/wasm/format"
 )
 
 // signature is the type of a function.
@@ -11,7 +13,7 @@ type signature struct{ params, results []byte }
 // module is what is known of a module before its code is read, and the pieces
 // of the one that it becomes.
 type module struct {
-	sections [numSections]*reader
+	sections [numSections]*format.Reader
 
 	types    []signature
 	funcs    []uint32 // type of each function, the imported ones first
@@ -59,33 +61,33 @@ func Rewrite(b []byte) ([]byte, error) {
 		return nil, errors.New("this is not a WebAssembly module of version 1")
 	}
 	m := &module{}
-	r := &reader{b: b, pos: 8}
+	r := &format.Reader{B: b, Pos: 8}
 	m.split(r)
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	return m.rewrite(len(b))
 }
 
 // split finds the sections.
-func (m *module) split(r *reader) {
+func (m *module) split(r *format.Reader) {
 	var rank [256]int // 0 for what is not known, and for custom sections
 	for i, id := range order() {
 		rank[id] = i + 1
 	}
 	last := 0
-	for r.err == nil && r.left() > 0 {
-		id := r.byte()
-		s := r.sub(r.count("bytes of a section"))
+	for r.Err == nil && r.Left() > 0 {
+		id := r.Byte()
+		s := r.Sub(r.Count("bytes of a section"))
 		switch {
-		case r.err != nil:
+		case r.Err != nil:
 		case id == secCustom:
 			m.custom(s)
-			r.err = s.err
+			r.Err = s.Err
 		case rank[id] == 0:
-			r.fail("section %d is not known", id)
+			r.Fail("section %d is not known", id)
 		case rank[id] <= last:
-			r.fail("section %d stands twice or out of order", id)
+			r.Fail("section %d stands twice or out of order", id)
 		default:
 			last = rank[id]
 			m.sections[id] = s
@@ -95,18 +97,18 @@ func (m *module) split(r *reader) {
 
 // custom keeps the names. What is wrong inside of a custom section is no
 // fault of the module.
-func (m *module) custom(s *reader) {
-	if s.name() == "name" && s.err == nil && m.names == nil {
-		m.names = s.b[s.pos:]
+func (m *module) custom(s *format.Reader) {
+	if s.Name() == "name" && s.Err == nil && m.names == nil {
+		m.names = s.B[s.Pos:]
 	}
 }
 
 // section gives a section to read, an empty one where there is none.
-func (m *module) section(id byte) *reader {
+func (m *module) section(id byte) *format.Reader {
 	if s := m.sections[id]; s != nil {
 		return s
 	}
-	return &reader{b: []byte{0}}
+	return &format.Reader{B: []byte{0}}
 }
 
 // The numbers of what is appended.
@@ -130,7 +132,7 @@ func (m *module) rewrite(size int) ([]byte, error) {
 	var out [numSections][]byte
 	steps := []struct {
 		id    byte
-		build func(*reader) []byte
+		build func(*format.Reader) []byte
 	}{
 		{secType, m.readTypes},
 		{secImport, m.readImports},
@@ -148,9 +150,9 @@ func (m *module) rewrite(size int) ([]byte, error) {
 	for _, step := range steps {
 		s := m.section(step.id)
 		out[step.id] = step.build(s)
-		s.end("a section")
-		if s.err != nil {
-			return nil, s.err
+		s.End("a section")
+		if s.Err != nil {
+			return nil, s.Err
 		}
 	}
 	m.finish(&out)
@@ -180,8 +182,8 @@ func (m *module) finish(out *[numSections][]byte) {
 	use := appendName(appendName(nil, Module), Function)
 	use = appendU32(append(use, 0), refill)
 	imports := m.section(secImport)
-	imports.pos = 0
-	out[secImport] = m.list(int(imports.u32()), out[secImport], 1, use)
+	imports.Pos = 0
+	out[secImport] = m.list(int(imports.U32()), out[secImport], 1, use)
 
 	declared := appendU32(nil, stub)
 	for _, t := range types {
@@ -191,8 +193,8 @@ func (m *module) finish(out *[numSections][]byte) {
 	out[secFunction] = m.list(own, out[secFunction], 1+len(types), declared)
 
 	globals := m.section(secGlobal)
-	globals.pos = 0
-	out[secGlobal] = m.list(int(globals.u32()), out[secGlobal], 1, []byte{typeI64, 1, opI64Const, 0, opEnd})
+	globals.Pos = 0
+	out[secGlobal] = m.list(int(globals.U32()), out[secGlobal], 1, []byte{typeI64, 1, opI64Const, 0, opEnd})
 
 	code := appendSized(nil, m.stubBody())
 	for _, made := range h.made {

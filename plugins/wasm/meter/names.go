@@ -1,5 +1,7 @@
 package meter
 
+import "github.com/annex-gateway/annex/plugins/wasm/format"
+
 // The subsections of the name section that are kept.
 const (
 	nameOfModule = iota
@@ -10,41 +12,41 @@ const (
 // renumberNames gives the name section with the new numbers of functions, nil
 // where there is none that can be read.
 func (m *module) renumberNames() []byte {
-	r := &reader{b: m.names}
+	r := &format.Reader{B: m.names}
 	var out []byte
-	for r.err == nil && r.left() > 0 {
-		id := r.byte()
-		s := r.sub(r.count("bytes of names"))
+	for r.Err == nil && r.Left() > 0 {
+		id := r.Byte()
+		s := r.Sub(r.Count("bytes of names"))
 		switch id {
 		case nameOfModule:
-			out = appendSized(append(out, id), s.b)
+			out = appendSized(append(out, id), s.B)
 		case namesOfFunctions, namesOfLocals:
 			out = appendSized(append(out, id), m.nameMap(s, id == namesOfLocals))
-			r.err = s.err
+			r.Err = s.Err
 		}
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		return nil
 	}
 	return out
 }
 
-func (m *module) nameMap(s *reader, locals bool) []byte {
-	n := s.count("names")
+func (m *module) nameMap(s *format.Reader, locals bool) []byte {
+	n := s.Count("names")
 	out := appendU32(nil, uint32(n))
-	for ; n > 0 && s.err == nil; n-- {
+	for ; n > 0 && s.Err == nil; n-- {
 		out = appendU32(out, m.shifted(m.function(s)))
 		if !locals {
-			out = appendName(out, s.name())
+			out = appendName(out, s.Name())
 			continue
 		}
-		of := s.count("names")
+		of := s.Count("names")
 		out = appendU32(out, uint32(of))
-		for ; of > 0 && s.err == nil; of-- {
-			out = appendU32(out, s.u32())
-			out = appendName(out, s.name())
+		for ; of > 0 && s.Err == nil; of-- {
+			out = appendU32(out, s.U32())
+			out = appendName(out, s.Name())
 		}
 	}
-	s.end("names")
+	s.End("names")
 	return out
 }

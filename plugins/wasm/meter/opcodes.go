@@ -67,39 +67,6 @@ const (
 	typeFunc      = 0x60
 )
 
-// shapes tells for every opcode what follows it:
-//
-//	.  nothing               b  a block type, and a block opens
-//	e  else                  n  the end of a block
-//	j  a label               t  a table of labels
-//	r  nothing; control leaves
-//	c  a function            k  a type and a table
-//	l  a local               g  a global
-//	y  a table               z  a memory
-//	m  a memory operand      s  a list of value types
-//	i  a number of 32 bits   d  a number of 64 bits
-//	4  four bytes            8  eight bytes
-//	h  a reference type      f  a function that is referred to
-//	x  more, behind 0xfc     v  more, behind 0xfd
-//	-  no instruction that is understood
-const shapes = "" +
-	"r.bbbe-----njjtr" + // 00 unreachable … return
-	"ckck------..s---" + // 10 calls, tail calls, drop, select
-	"lllggyy-mmmmmmmm" + // 20 variables, tables, loads
-	"mmmmmmmmmmmmmmmz" + // 30 loads, stores, memory.size
-	"zid48..........." + // 40 memory.grow, constants, comparisons
-	"................" + // 50
-	"................" + // 60
-	"................" + // 70
-	"................" + // 80
-	"................" + // 90
-	"................" + // a0
-	"................" + // b0
-	".....-----------" + // c0 sign extension
-	"h.f-------------" + // d0 references
-	"----------------" + // e0
-	"------------xv--" //   f0
-
 // weights tells for every opcode how much fuel it takes, roughly in times of
 // an addition; letters are ten and more. What depends on types (branches,
 // calls, ends) is added where they are known.
@@ -141,26 +108,4 @@ func weight(op byte) int64 {
 		return int64(c-'a') + 10
 	}
 	return int64(weights[op] - '0')
-}
-
-// miscShapes is shapes behind 0xfc, with two letters each; q stands for an
-// index that only the engine checks.
-const miscShapes = ". . . . . . . . qzq zzz qyq yyy y y "
-
-// vectorShape is the shape behind 0xfd; o stands for a memory operand and a
-// lane, a for one lane, w for sixteen bytes.
-func vectorShape(op uint32) byte {
-	switch {
-	case op <= 11, op == 92, op == 93:
-		return 'm'
-	case op == 12, op == 13:
-		return 'w'
-	case op >= 21 && op <= 34:
-		return 'a'
-	case op >= 84 && op <= 91:
-		return 'o'
-	case op <= 255:
-		return '.'
-	}
-	return '-'
 }
