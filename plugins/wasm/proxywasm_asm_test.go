@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -116,6 +117,16 @@ func TestTheVersionsOfProxyWASM(t *testing.T) {
 			t.Errorf("got %v", passed.Request.Header.Clone())
 		}
 	})
+	t.Run("0.2.100: an answer in place of one whose body was looked at gives that up", func(t *testing.T) {
+		c := f.open(t, proxyModule("proxy_abi_version_0_2_100", imports, data,
+			testFunc{export: "proxy_on_response_headers", sig: "iii:i", body: constant(1)},
+			testFunc{export: "proxy_on_response_body", sig: "iii:i", body: cat(env(imports, "proxy_send_local_response", 503, 0, 0, 0, 0, 0, 0, -1), drop(), constant(0))}), core.WASMSettings{})
+		source := &closing{Reader: strings.NewReader("theirs")}
+		_, back, _ := carry(t, c, testMessage(nil), func(m core.Message) core.Message { return answered(m, 200, core.StreamBody(source, -1)) })
+		if back.Response.Status != 503 || !source.closed {
+			t.Errorf("got %d, closed %v", back.Response.Status, source.closed)
+		}
+	})
 	t.Run("0.2.100: 3 takes the body away", func(t *testing.T) {
 		c := f.open(t, proxyModule("proxy_abi_version_0_2_100", imports, data,
 			testFunc{export: "proxy_on_request_body", sig: "iii:i", body: cat(get(2), []byte{0x45}, constant(3), []byte{0x6c})}), core.WASMSettings{})
@@ -135,6 +146,17 @@ func TestTheVersionsOfProxyWASM(t *testing.T) {
 			}
 		}
 	})
+}
+
+// closing tells whether it was closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
 }
 
 func TestProxyWASMModulesThatAreRefused(t *testing.T) {

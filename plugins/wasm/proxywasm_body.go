@@ -183,6 +183,13 @@ func (h *bodyHook) Close() error {
 	return h.src.Close()
 }
 
+// drop gives up a body that nobody gets to see, if there is one.
+func (h *bodyHook) drop() {
+	if h != nil {
+		_ = h.Close()
+	}
+}
+
 // step reads one piece and shows it, or lets go on what was held back,
 // whichever comes first. A guest that holds a body back is shown more of it
 // all the same: that is how it gathers one. Patient says that the reading may

@@ -179,9 +179,11 @@ func (s *proxyCall) response(ctx context.Context, m core.Message) (core.Message,
 	}
 	hook := s.hook(responseSide, body)
 	if err := s.show(ctx, responseSide, hook, nil); err != nil {
+		hook.drop()
 		return m, err
 	}
 	if r := s.answered(); r != nil {
+		hook.drop()
 		_ = m.Response.Body.Close()
 		return m.Answer(*r), nil
 	}
