@@ -183,15 +183,23 @@ func (g *Gateway) start() error {
 	return nil
 }
 
-// published waits until the view holds a commit; before the first view there
+// published waits until the view holds a commit and calls go by it; before the first view there
 // is nothing to wait for.
 func (g *Gateway) published(ctx context.Context, r storage.Revision) error {
 	if g.live == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return g.live.Wait(ctx, r)
+	if err := g.live.Wait(within, r); err != nil {
+		return err
+	}
+	// What a connection needs to open was tried before the commit. One that
+	// takes longer now is not waited for: the commit stands.
+	long, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	_ = g.live.Replaced(long, r)
+	return nil
 }
 
 // GeneratedPassword is the administrator's password if this start made one,

@@ -25,6 +25,9 @@ type lease struct {
 	ended chan struct{} // closed when closing and unused
 	once  sync.Once
 	leave func() // release, made once
+
+	// before serves calls until this connection is open: what it replaces.
+	before atomic.Pointer[lease]
 }
 
 // closing is added to lease.use: far above any number of calls.
@@ -37,7 +40,8 @@ func newLease() *lease {
 }
 
 // Acquire gives the system's connection, open and kept open until release is
-// called. It waits for a connection that is being opened. It fails with
+// called. It waits for a connection that is being opened, unless what that one
+// replaces still serves calls. It fails with
 // Unavailable when the system is disabled, failed to open, or was replaced.
 func (e *Entry) Acquire(ctx context.Context) (conn core.Conn, release func(), err error) {
 	l := e.conn
@@ -48,15 +52,21 @@ func (e *Entry) Acquire(ctx context.Context) (conn core.Conn, release func(), er
 		l.release()
 		return nil, nil, e.gone()
 	}
+	if l.working() {
+		return l.conn, l.leave, nil
+	}
+	if b := l.before.Load(); b != nil {
+		if b.use.Add(1) < closing {
+			l.release()
+			return b.conn, b.leave, nil
+		}
+		b.release() // by now the lease is open
+	}
 	select {
 	case <-l.ready:
-	default:
-		select {
-		case <-l.ready:
-		case <-ctx.Done():
-			l.release()
-			return nil, nil, core.WrapError(core.Unavailable, ctx.Err(), "%s is still starting", e.System.Triplet())
-		}
+	case <-ctx.Done():
+		l.release()
+		return nil, nil, core.WrapError(core.Unavailable, ctx.Err(), "%s is still starting", e.System.Triplet())
 	}
 	if l.err != nil {
 		l.release()
@@ -74,6 +84,10 @@ func (e *Entry) gone() error {
 func (e *Entry) Around(ctx context.Context) bool {
 	if e.conn == nil {
 		return false
+	}
+	if b := e.conn.before.Load(); b != nil {
+		_, ok := b.conn.(core.Around) // as what it replaces, which is of its kind
+		return ok
 	}
 	select {
 	case <-e.conn.ready:
@@ -114,15 +128,22 @@ func (e *Entry) Report() (core.Report, bool) {
 
 // Running reports whether the system is enabled and no longer being opened.
 func (e *Entry) Running() bool {
-	if e.conn == nil {
-		return false
-	}
+	return e.conn != nil && e.conn.tried()
+}
+
+// tried reports whether opening it has come to an end.
+func (l *lease) tried() bool {
 	select {
-	case <-e.conn.ready:
+	case <-l.ready:
 		return true
 	default:
 		return false
 	}
+}
+
+// working reports whether it is open.
+func (l *lease) working() bool {
+	return l.tried() && l.err == nil
 }
 
 func (l *lease) release() {

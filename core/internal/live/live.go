@@ -30,11 +30,12 @@ type Live struct {
 	opts Options
 	view atomic.Pointer[View]
 
-	mu      sync.Mutex // guards what follows; readers of views never take it
-	next    *state     // what the next view is made of
-	news    chan struct{}
-	failure error // why following ended
-	stopped bool
+	mu       sync.Mutex // guards what follows; readers of views never take it
+	next     *state     // what the next view is made of
+	news     chan struct{}
+	failure  error            // why following ended
+	applying storage.Revision // what the state is brought up to
+	stopped  bool
 
 	cancel context.CancelFunc
 	ctx    context.Context //nolint:containedctx // the life of the connections, ended by Close
@@ -177,6 +178,7 @@ func (l *Live) apply(changes catalog.Changes, restart bool) {
 	if changes.Snapshot {
 		l.next.touchAll()
 	}
+	l.applying = changes.Revision
 	for id := range l.next.stale {
 		l.settle(id)
 	}
@@ -216,14 +218,11 @@ func (l *Live) settle(id string) {
 	switch {
 	case !exists || !sys.System.Enabled:
 		if have != nil {
-			s.retired = append(s.retired, have)
+			s.retired = append(s.retired, have.give()...)
 			delete(s.leases, id)
 		}
 	case have == nil || !sameConn(have.sys, sys.System):
-		if have != nil {
-			s.retired = append(s.retired, have)
-		}
-		s.leases[id] = l.open(sys.System, l.opts.RetryAfter)
+		s.leases[id] = l.replace(have, sys.System, l.opts.RetryAfter)
 	}
 	if exists {
 		e := &Entry{System: sys.System}
@@ -243,17 +242,48 @@ func sameConn(a, b core.System) bool {
 // opened is the lease of an enabled system and what it was opened for.
 type opened struct {
 	*lease
-	sys core.System
+	sys   core.System
+	at    storage.Revision // that it was opened for
+	prior *opened          // serves until it is open, and is to be retired then
 }
 
-func (l *Live) open(sys core.System, pause time.Duration) *opened {
-	o := &opened{lease: newLease(), sys: sys}
+// give gives the lease up, and what it stands for.
+func (o *opened) give() []*opened {
+	p := o.prior
+	if p == nil {
+		return []*opened{o}
+	}
+	o.prior = nil
+	return []*opened{o, p}
+}
+
+// replace opens a system, anew where there is a connection. What serves calls
+// now goes on with that until its successor is open.
+func (l *Live) replace(have *opened, sys core.System, pause time.Duration) *opened {
+	o := &opened{lease: newLease(), sys: sys, at: l.applying}
+	switch {
+	case have == nil:
+	case have.working():
+		o.prior = have
+	default:
+		o.prior, have.prior = have.prior, nil
+		l.next.retired = append(l.next.retired, have)
+	}
+	if o.prior != nil {
+		o.before.Store(o.prior.lease)
+	}
+	l.open(o, pause)
+	return o
+}
+
+func (l *Live) open(o *opened, pause time.Duration) {
+	sys := o.sys
 	kind, ok := l.cat.Kind(sys.Kind)
 	if !ok { // and there is none before the gateway starts anew
 		o.err = core.Errorf(core.Unavailable, "this gateway has no kind %q", sys.Kind)
 		close(o.ready)
 		l.opts.Log.Warn("calls to a system fail: its kind does not run here", "system", sys.ID, "kind", sys.Kind)
-		return o
+		return
 	}
 	l.work.Go(func() {
 		o.conn, o.err = openSafely(l.ctx, kind, sys)
@@ -262,8 +292,37 @@ func (l *Live) open(sys core.System, pause time.Duration) *opened {
 			l.opts.Log.Error("a system could not be started", "system", sys.ID, "err", o.err, "retry_in", pause)
 			l.work.Go(func() { l.retry(o, pause) })
 		}
+		l.arrived(o)
 	})
-	return o
+}
+
+// arrived retires what a connection replaces, now that it is open, and tells
+// those who wait for it.
+func (l *Live) arrived(o *opened) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := o.prior; p != nil && o.working() {
+		o.prior = nil
+		o.before.Store(nil)
+		l.retire(p)
+	}
+	close(l.news)
+	l.news = make(chan struct{})
+}
+
+// Replaced returns once the connections that a commit replaced serve no new
+// calls any more, or their successors cannot be opened.
+func (l *Live) Replaced(ctx context.Context, r storage.Revision) error {
+	return l.wait(ctx, func(*View) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, o := range l.next.leases {
+			if o.at >= r && o.prior != nil && !o.tried() {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // openSafely keeps a panicking kind from ending the process.
@@ -289,8 +348,7 @@ func (l *Live) retry(failed *opened, pause time.Duration) {
 	if l.next.leases[id] != failed || l.stopped {
 		return
 	}
-	l.next.retired = append(l.next.retired, failed)
-	l.next.leases[id] = l.open(failed.sys, min(2*pause, time.Minute))
+	l.next.leases[id] = l.replace(failed, failed.sys, min(2*pause, time.Minute))
 	l.settle(id)
 	l.publish(l.View().Revision)
 }
@@ -313,7 +371,9 @@ func (l *Live) Close() {
 	if !l.stopped {
 		l.stopped = true
 		for id, o := range l.next.leases {
-			l.retire(o)
+			for _, o := range o.give() {
+				l.retire(o)
+			}
 			delete(l.next.leases, id)
 		}
 	}

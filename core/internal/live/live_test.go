@@ -23,14 +23,19 @@ type fixture struct {
 	cat   *catalog.Catalog
 	live  *Live
 	kind  *plugintest.Fake
+
+	patient bool // commits wait for the connections that they replace
 }
 
 func start(t *testing.T, store storage.Store) *fixture {
 	t.Helper()
-	f := &fixture{T: t, store: store, kind: plugintest.NewFake(core.KindMQTT, core.OnDispatch, core.OnResponse)}
+	f := &fixture{T: t, store: store, kind: plugintest.NewFake(core.KindMQTT, core.OnDispatch, core.OnResponse), patient: true}
 	var err error
 	f.cat, err = catalog.Open(t.Context(), store, catalog.Options{Published: func(ctx context.Context, r storage.Revision) error {
-		return f.live.Wait(ctx, r)
+		if err := f.live.Wait(ctx, r); err != nil || !f.patient {
+			return err
+		}
+		return f.live.Replaced(ctx, r)
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -254,6 +259,70 @@ func TestOpeningHoldsNothingElseUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
+}
+
+// TestASystemServesUntilItsReplacementIsOpen: calls do not wait for the start of
+// what replaces a system, and go to it once it has started.
+func TestASystemServesUntilItsReplacementIsOpen(t *testing.T) {
+	f := start(t, memory.New())
+	s := f.system("a", 50, "/api/a")
+	serves := func() core.Conn {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		e, _ := f.live.View().System(s.ID)
+		conn, release, err := e.Acquire(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		return conn
+	}
+	first := serves()
+	gate, failing := make(chan struct{}), atomic.Bool{}
+	f.kind.OnOpen(func(core.System) error {
+		if failing.Load() {
+			return errors.New("not today")
+		}
+		<-gate
+		return nil
+	})
+	f.patient = false
+	f.update(s.ID, func(s *core.System) { s.Settings = []byte(`{"X":1}`) })
+	f.update(s.ID, func(s *core.System) { s.Settings = []byte(`{"X":2}`) }) // the first replacement is not open yet
+	if serves() != first || f.kind.Counts().Closes != 0 {
+		t.Error("calls do not go to what still serves")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.live.Replaced(ctx, f.live.View().Revision); !errors.Is(err, context.Canceled) {
+		t.Errorf("the replacement is not waited for: %v", err)
+	}
+	close(gate)
+	if err := f.live.Replaced(t.Context(), f.live.View().Revision); err != nil {
+		t.Fatal(err)
+	}
+	second := serves()
+	if second == first {
+		t.Error("calls go to what was replaced")
+	}
+	failing.Store(true)
+	f.patient = true
+	f.update(s.ID, func(s *core.System) { s.Settings = []byte(`{"X":3}`) }) // does not wait for ever
+	if serves() != second {
+		t.Error("what cannot be replaced does not serve")
+	}
+	if e, _ := f.live.View().System(s.ID); e.Err() == nil {
+		t.Error("nothing tells that the replacement does not open")
+	}
+	f.update(s.ID, func(s *core.System) { s.Enabled = false })
+	if e, _ := f.live.View().System(s.ID); e.Running() {
+		t.Error("a disabled system runs")
+	}
+	f.live.Close()
+	if c := f.kind.Counts(); c.Closes != c.Opens {
+		t.Errorf("got %+v, want all closed once", c)
+	}
 }
 
 func TestAPanicInOpenIsAFailureOfThatSystem(t *testing.T) {
