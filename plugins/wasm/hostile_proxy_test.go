@@ -176,7 +176,7 @@ func TestProxyWASMAllocatorsThatLie(t *testing.T) {
 		{"a local response", cat(env(imports, "proxy_send_local_response", 200, 0, 0, 0, 0, 0, 0, 0), drop(), constant(40_000)), ""},
 		{"another context", cat(env(imports, "proxy_set_effective_context", 99), drop(), constant(40_000)), ""},
 		{"more memory", cat(constant(1), []byte{0x40, 0}, drop(), constant(40_000)), ""},
-		{"itself without an end", cat(get(0), callFunc(len(imports))), "does not start"},
+		{"itself without an end", cat(get(0), callFunc(len(imports))), "start"}, // too deep or, on a slow machine, too late
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFixture(t, Options{MaxStart: 200 * time.Millisecond})
