@@ -40,7 +40,7 @@ func hang(t *testing.T, c *Conn) <-chan error {
 
 func TestNoCallWaitsBehindABusyGuestWhenAnotherIsFree(t *testing.T) {
 	if runtime.GOMAXPROCS(0) < 2 {
-		runtime.GOMAXPROCS(2)
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	}
 	f := newFixture(t, Options{})
 	c := f.open(t, hangingProxyGuest(0), core.WASMSettings{Concurrency: 2, DeadlineMS: 5_000})
