@@ -100,6 +100,7 @@ func (f *fleet) adopt(v *proxyVM) bool {
 	defer f.mu.Unlock()
 	if !f.closed {
 		f.vms, f.started = append(f.vms, v), true
+		f.line.change()
 	}
 	return !f.closed
 }
