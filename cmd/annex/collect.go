@@ -21,6 +21,7 @@ type collector struct {
 	allowance uint64
 
 	mu      sync.Mutex
+	least   int // percent
 	percent int // that is set
 	before  int // that was set
 	stopped bool
@@ -29,20 +30,34 @@ type collector struct {
 // mark is garbage from the start. To find it is to be told of a collection.
 type mark struct{ of *collector }
 
-// collectSeldom has garbage collected less often until it is taken back. What
-// the environment says about it is obeyed.
-func collectSeldom() (back func() error) {
+// While it starts, a gateway keeps what it reads; looking through it again and
+// again is a third of the work with 100,000 registrations.
+const (
+	leastAtStart = 400
+	least        = 100 // as usual
+)
+
+// collectSeldom has garbage collected less often until it is stopped. What the
+// environment says about it is obeyed.
+func collectSeldom() *collector {
+	c := &collector{least: leastAtStart, percent: leastAtStart}
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		return func() error { return nil }
+		c.stopped = true
+		return c
 	}
 	limit, _ := os.ReadFile("/sys/fs/cgroup/memory.max") // there may be none
-	c := &collector{allowance: allowanceWithin(limit)}
-	// What a start reads it keeps; looking through it again and again is a
-	// third of the work with 100,000 registrations.
-	c.percent = 400
+	c.allowance = allowanceWithin(limit)
 	c.before = debug.SetGCPercent(c.percent)
 	runtime.SetFinalizer(&mark{c}, (*mark).found)
-	return c.stop
+	return c
+}
+
+// started ends what holds for the start.
+func (c *collector) started() {
+	c.mu.Lock()
+	c.least = least
+	c.mu.Unlock()
+	c.due(live())
 }
 
 // allowanceWithin is the allowance in a container with that limit.
@@ -55,11 +70,16 @@ func allowanceWithin(limit []byte) uint64 {
 }
 
 func (m *mark) found() {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(s)
-	if m.of.due(s[0].Value.Uint64()) {
+	if m.of.due(live()) {
 		runtime.SetFinalizer(m, (*mark).found)
 	}
+}
+
+// live is what the last collection left.
+func live() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }
 
 // due sets how far the heap may grow beyond what is live. It reports whether
@@ -78,16 +98,18 @@ func (c *collector) due(live uint64) bool {
 	return true
 }
 
-// percentAt is the growth that makes the allowance, and at least what is usual.
+// percentAt is the growth that makes the allowance, and at least the least.
 func (c *collector) percentAt(live uint64) int {
-	const usual, most = 100, 10_000
-	return int(min(max(c.allowance*100/max(live, 1), usual), most))
+	const smallest = 4 << 20 // Go takes a heap to be no smaller
+	return max(int(c.allowance*100/max(live, smallest)), c.least)
 }
 
 func (c *collector) stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stopped = true
-	debug.SetGCPercent(c.before)
+	if !c.stopped {
+		c.stopped = true
+		debug.SetGCPercent(c.before)
+	}
 	return nil
 }

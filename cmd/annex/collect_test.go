@@ -8,8 +8,8 @@ import (
 )
 
 func TestGarbageMayGatherUpToTheAllowance(t *testing.T) {
-	c := &collector{allowance: 128 << 20}
-	for live, want := range map[uint64]int{0: 10_000, 16 << 20: 800, 64 << 20: 200, 128 << 20: 100, 8 << 30: 100} {
+	c := &collector{allowance: 128 << 20, least: least}
+	for live, want := range map[uint64]int{0: 3200, 16 << 20: 800, 64 << 20: 200, 128 << 20: 100, 8 << 30: 100} {
 		if got := c.percentAt(live); got != want {
 			t.Errorf("%d bytes live: got %d %%, want %d %%", live, got, want)
 		}
@@ -33,22 +33,19 @@ func TestACollectionIsFollowedByTheNextOnesTime(t *testing.T) {
 		return p
 	}
 	before := set()
-	back := collectSeldom()
+	c := collectSeldom()
 	kept := make([][]byte, 0, 64)
-	for want := 400; set() == want; { // at the start
-		runtime.GC()
-		time.Sleep(time.Millisecond) // finalizers run on their own
-	}
+	c.started()
 	small := set()
 	for range cap(kept) {
 		kept = append(kept, make([]byte, 4<<20))
 	}
 	for set() != 100 { // 256 MiB and more are live
 		runtime.GC()
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // finalizers run on their own
 	}
 	runtime.KeepAlive(kept)
-	if err := back(); err != nil {
+	if err := c.stop(); err != nil {
 		t.Fatal(err)
 	}
 	if small <= 100 || set() != before {
@@ -62,12 +59,31 @@ func TestTheEnvironmentSaysWhenGarbageIsCollected(t *testing.T) {
 		t.Setenv("GOMEMLIMIT", "")
 		t.Setenv(name, "300")
 		before := debug.SetGCPercent(100)
-		back := collectSeldom()
+		c := collectSeldom()
+		c.started()
 		if p := debug.SetGCPercent(before); p != 100 {
 			t.Errorf("%s is set, and the gateway sets %d %%", name, p)
 		}
-		if err := back(); err != nil {
+		if err := c.stop(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestAStartCollectsSeldomHoweverMuchItKeeps(t *testing.T) {
+	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	c := collectSeldom()
+	defer func() {
+		if err := c.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if got := c.percentAt(1 << 30); got != leastAtStart {
+		t.Errorf("while it starts: %d %%", got)
+	}
+	c.started()
+	if got := c.percentAt(1 << 30); got != least {
+		t.Errorf("when it has started: %d %%", got)
 	}
 }

@@ -74,10 +74,12 @@ func (h *house) open(ctx context.Context) error {
 	if opts.AccessLog, err = h.openAccessLog(); err != nil {
 		return err
 	}
-	h.closers = append(h.closers, collectSeldom())
+	seldom := collectSeldom()
+	h.closers = append(h.closers, seldom.stop)
 	if h.gateway, err = gateway.New(ctx, opts); err != nil {
 		return err
 	}
+	seldom.started()
 	h.closers = append(h.closers, h.gateway.Close)
 	h.serve()
 	return nil
