@@ -1,11 +1,11 @@
-# A gateway of its own in front of a small backend, with guests of the
-# proxy-wasm border. Sourced by the peers that are such guests.
+# A gateway of its own in front of a small backend, with modules of others
+# around the calls. Sourced by the peers that are modules.
 
-# open_house: starts both and logs in.
+# open_house BACKEND: starts both and logs in.
 open_house() {
   trap 'kill $house 2>/dev/null' EXIT
   house=
-  "$PEER_CACHE/proxywasm/backend" >"$PEER_DIR/backend.out" &
+  (cd "$PEER_DIR" && exec "$PEER_CACHE/$1/backend") >"$PEER_DIR/backend.out" &
   house+=" $!"
   says "$PEER_DIR/backend.out" '^ready at '
   BACKEND=$(sed -n 's/^ready at //p' "$PEER_DIR/backend.out")
@@ -31,14 +31,14 @@ says() {
   exit 1
 }
 
-# guest NAME FILE PATTERN [SETTINGS [STAGE]]: a plugin around the calls whose
+# guest NAME FILE PATTERN [SETTINGS [STAGE]]: a module around the calls whose
 # path matches; SETTINGS are further members of "wasm".
 guest() {
   local module
   module=$(curl "${curl_options[@]}" -H "Authorization: Bearer $session" -H 'Content-Type: application/wasm' --data-binary "@$2" \
     "$PEER_URL/cloudapi/extensions/modules" | jq -er .id) || fail "$2 was not taken"
   want 201 POST /cloudapi/extensions/api '{"vendor":"peers","name":"'"$1"'","version":"1.0.0","priority":50,"enabled":true,
-    "authorizationEnabled":false,"kind":"wasm","wasm":{"module":"'"$module"'","deadlineMs":5000,"border":"proxy-wasm"'"${4:+,$4}"'}}' >/dev/null || exit 1
+    "authorizationEnabled":false,"kind":"wasm","wasm":{"module":"'"$module"'","deadlineMs":5000'"${4:+,$4}"'}}' >/dev/null || exit 1
   want 201 POST /cloudapi/1.0.0/apiFilters '{"externalSystem":{"id":"urn:vcloud:extension-api:peers:'"$1"':1.0.0"},
     "urlMatcher":{"urlPattern":"'"$3"'","urlScope":"API"}'"${5:+,\"stage\":\"$5\"}"'}' >/dev/null || exit 1
 }
