@@ -45,7 +45,7 @@ func (c *Conn) Report() core.Report {
 		Counts: map[string]int64{
 			"calls": int64(s.Calls), "failures": int64(s.Failures), "timeouts": int64(s.Timeouts), "refused": int64(s.Refused),
 			"passed": int64(s.Passed), "guests": int64(s.Guests), "quarantined": quarantined,
-			"logLinesDropped": int64(s.Dropped),
+			"logLinesDropped": int64(s.Dropped), "memoryBytes": s.MemoryBytes,
 		},
 	}
 }
