@@ -262,7 +262,7 @@ func TestFloodsFromProxyWASMGuests(t *testing.T) {
 					}
 				})
 			})
-			if most > 96<<20 { // much of it is garbage not collected yet
+			if most > 200<<20 { // much of it is garbage not collected yet
 				t.Errorf("%d MiB more are in use", most>>20)
 			}
 		})

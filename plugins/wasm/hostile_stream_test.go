@@ -62,7 +62,7 @@ func TestABodyOfAGiBFlowsPastGuests(t *testing.T) {
 					}
 				})
 			})
-			if held > 64<<20 {
+			if held > all/4 { // much of it is garbage not collected yet: pieces come by at GBs in a second
 				t.Errorf("%d MiB are held", held>>20)
 			}
 			if s := c.Stats(); s.Failures != 0 {
