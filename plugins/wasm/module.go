@@ -125,8 +125,11 @@ func (s *modules) load(ctx context.Context, m *module) {
 	go func() {
 		defer func() { <-s.compile }()
 		code, err := s.build(ctx, m.digest, binary)
-		if err != nil && ctx.Err() != nil {
-			err = s.slow(m)
+		if ctx.Err() != nil { // also where it just came to its end: a bound is one
+			if code != nil {
+				_ = code.Close(ctx)
+			}
+			code, err = nil, s.slow(m)
 		}
 		done <- result{code, err}
 	}()
