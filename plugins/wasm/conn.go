@@ -35,11 +35,7 @@ func (c *Conn) Do(ctx context.Context, m core.Message) (core.Message, error) {
 	}
 	defer v.finish(ctx)
 	answered := m.Answered()
-	shown := m
-	if m.Route.Stage == core.OnLog {
-		shown = withoutBodies(m)
-	}
-	out, err := v.Request(ctx, shown)
+	out, err := v.Request(ctx, m)
 	switch {
 	case err != nil, v.passed:
 		return m, err
@@ -53,21 +49,11 @@ func (c *Conn) Do(ctx context.Context, m core.Message) (core.Message, error) {
 		_ = m.Response.Body.Close()
 		return out, nil
 	}
-	out, err = v.Response(ctx, shown)
+	out, err = v.Response(ctx, m)
 	if err != nil || m.Route.Stage == core.OnLog {
 		return m, err
 	}
 	return out, nil
-}
-
-// withoutBodies is what a guest at the stage log is shown: by then the bodies
-// are on their way or gone.
-func withoutBodies(m core.Message) core.Message {
-	m.Request.Body = nil
-	if r := m.Response; r != nil {
-		m = m.Answer(core.Response{Status: r.Status, Header: r.Header})
-	}
-	return m
 }
 
 // Begin reserves a guest for one call.

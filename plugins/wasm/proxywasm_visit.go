@@ -174,7 +174,7 @@ func (s *proxyCall) Response(ctx context.Context, m core.Message) (core.Message,
 
 func (s *proxyCall) response(ctx context.Context, m core.Message) (core.Message, error) {
 	body := m.Response.Body
-	if s.x.bodyless() || m.Response.Upgraded != nil || s.lone && m.Route.Stage == core.OnLog {
+	if s.x.bodyless() || m.Response.Upgraded != nil {
 		body = nil
 	}
 	hook := s.hook(responseSide, body)

@@ -49,7 +49,7 @@ type proxyVM struct {
 	active    *proxyCall            // what the functions are about: the same, until the guest says otherwise
 	finished  []*proxyCall          // said proxy_done, and are to be ended when the callback is over
 	lingering []*proxyCall          // are over, and have not said so yet
-	config    []byte                // what VM or plugin configuration stands for now
+	config    []byte                // what is read as the VM or plugin configuration, while one is handed over
 	starting  bool                  // vm_start or configure runs
 	further   bool                  // it is not the first guest of its system
 	inCall    *callResult           // while its callback runs

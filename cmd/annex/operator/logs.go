@@ -29,15 +29,11 @@ func (v verbs) logs() *cobra.Command {
 			if err := checkOutput(form); err != nil {
 				return err
 			}
-			s, err := v.at.open(c)
+			s, path, err := v.below(c, args[0], "logs")
 			if err != nil {
 				return err
 			}
-			found, err := s.resolve(c.Context(), v.word, args[0])
-			if err != nil {
-				return err
-			}
-			call := client.Call{Method: http.MethodGet, Path: v.path + "/" + url.PathEscape(found.ID) + "/logs"}
+			call := client.Call{Method: http.MethodGet, Path: path}
 			if follow {
 				call.Query = url.Values{"follow": {"true"}}
 			}

@@ -56,15 +56,11 @@ func (v verbs) members() *cobra.Command {
 			if err := checkOutput(form); err != nil {
 				return err
 			}
-			s, err := v.at.open(c)
+			s, path, err := v.below(c, args[0], v.sub)
 			if err != nil {
 				return err
 			}
-			f, err := s.resolve(c.Context(), v.word, args[0])
-			if err != nil {
-				return err
-			}
-			list, err := s.all(c.Context(), v.path+"/"+url.PathEscape(f.ID)+"/"+v.sub, "", "")
+			list, err := s.all(c.Context(), path, "", "")
 			if err != nil {
 				return err
 			}

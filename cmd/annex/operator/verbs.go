@@ -106,6 +106,16 @@ func (v verbs) get() *cobra.Command {
 	return c
 }
 
+// below opens a session, and gives the path of what lies below an entity.
+func (v verbs) below(c *cobra.Command, name, part string) (*session, string, error) {
+	s, err := v.at.open(c)
+	if err != nil {
+		return nil, "", err
+	}
+	f, err := s.resolve(c.Context(), v.word, name)
+	return s, v.path + "/" + url.PathEscape(f.ID) + "/" + part, err
+}
+
 // fetch gives an entity by its name, and its tag.
 func (v verbs) fetch(c *cobra.Command, s *session, name string) (object, string, error) {
 	f, err := s.resolve(c.Context(), v.word, name)
